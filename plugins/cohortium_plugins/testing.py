@@ -1,0 +1,1 @@
+"""Golden patients: see the pack author's page."""

@@ -1,0 +1,1 @@
+"""See docs/decisions and DESIGN's rooms."""
