@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cohortium_plugins.importing import Importer
     from cohortium_plugins.pack import Pack
 
-__all__ = ["hookimpl", "hookspec", "indicator_packs", "importers"]
+__all__ = ["hookimpl", "hookspec", "importers", "indicator_packs"]
 
 hookspec = pluggy.HookspecMarker("cohortium")
 hookimpl = pluggy.HookimplMarker("cohortium")

@@ -47,7 +47,8 @@ class Severity(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """What the person loading says about a delivery. `practice` fills rows that carry none; `source` is `gp` or the
-    supplying trust's ODS code; `records_to` is the date the records run to, when the delivery does not say."""
+    supplying trust's ODS code; `records_to` is the date the records run to, when the delivery does not say.
+    """
 
     source: str = "gp"
     practice: str | None = None

@@ -1,0 +1,632 @@
+"""What pack authors write. Everything here only builds data (`model`); nothing is evaluated.
+
+    cancer = events("cancer-diagnosis").on_or_after(date(2003, 4, 1))
+    diagnosis = cancer.earliest()
+    due = diagnosis.date + months(12)
+
+Frames (`events`, `medications`, `consultations`, `registrations`, `contacts`) hold many rows a patient and end at the
+index date. A pick (`earliest`, `latest`, `highest`, `lowest`) is one row. Series are one value a patient, and combine
+with `&`, `|`, `~`, comparisons and arithmetic. Cohorts and indicators are in `authoring`.
+"""
+# Longer than 250 lines because authors find the whole vocabulary in one place.
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Generic, NoReturn, Self, TypeVar
+
+from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins.model import nodes
+from cohortium_plugins.model.nodes import CompareOp, How
+from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
+
+__all__ = [
+    "BoolSeries",
+    "CodeSeries",
+    "DateSeries",
+    "DurationSeries",
+    "Frame",
+    "NumberSeries",
+    "Pick",
+    "Series",
+    "TextSeries",
+    "all_of",
+    "any_of",
+    "case",
+    "coalesce",
+    "code",
+    "consultations",
+    "contacts",
+    "count_true",
+    "days",
+    "days_between",
+    "end_date",
+    "entry_date",
+    "episode",
+    "events",
+    "index_date",
+    "kind",
+    "maximum_of",
+    "medications",
+    "minimum_of",
+    "months",
+    "months_between",
+    "otherwise",
+    "patient",
+    "registrations",
+    "relationship",
+    "season_start",
+    "source",
+    "text",
+    "unit",
+    "value",
+    "weeks",
+    "when",
+    "wrap",
+    "years",
+    "years_between",
+]  # fmt: skip
+
+
+def days(count: int) -> Duration:
+    """A number of days."""
+    return Duration(count, Unit.DAYS)
+
+
+def weeks(count: int) -> Duration:
+    """A number of weeks of seven days."""
+    return Duration(count, Unit.WEEKS)
+
+
+def months(count: int) -> Duration:
+    """A number of months; the day of the month is kept, or the last day of a shorter month taken."""
+    return Duration(count, Unit.MONTHS)
+
+
+def years(count: int) -> Duration:
+    """A number of years; 29 February becomes 28 February in a year without one."""
+    return Duration(count, Unit.YEARS)
+
+
+# --- series -----------------------------------------------------------------------------------------------------
+
+
+class Series:
+    """One value a patient and index date. Unknown is None, and three-valued logic holds as in SQL."""
+
+    __slots__ = ("node",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, node: nodes.Series) -> None:
+        self.node = node
+
+    def __bool__(self) -> NoReturn:
+        raise DefinitionError(
+            "A rule has no truth value while it is being written.", "Use & for and, | for or, ~ for not."
+        )
+
+    def _compare(self, op: CompareOp, other: object) -> BoolSeries:
+        return BoolSeries(nodes.Compare(op, self.node, as_node(other, like=self.node)))
+
+    def __eq__(self, other: object) -> BoolSeries:  # type: ignore[override]
+        return self._compare(CompareOp.EQ, other)
+
+    def __ne__(self, other: object) -> BoolSeries:  # type: ignore[override]
+        return self._compare(CompareOp.NE, other)
+
+    @property
+    def is_missing(self) -> BoolSeries:
+        """Whether the value is unknown."""
+        return BoolSeries(nodes.IsMissing(self.node))
+
+    @property
+    def is_known(self) -> BoolSeries:
+        """Whether there is a value."""
+        return BoolSeries(nodes.Not(nodes.IsMissing(self.node)))
+
+    def is_in(self, *values: Scalar) -> BoolSeries:
+        """Whether the value is one of those listed."""
+        if not values:
+            raise DefinitionError("is_in() needs at least one value.", "List the values that count.")
+        for item in values:
+            as_node(item, like=self.node)
+        return BoolSeries(nodes.IsIn(self.node, values))
+
+
+class BoolSeries(Series):
+    """True, false or unknown."""
+
+    __slots__ = ()
+
+    def __and__(self, other: BoolSeries | bool) -> BoolSeries:
+        return all_of(self, other)
+
+    def __or__(self, other: BoolSeries | bool) -> BoolSeries:
+        return any_of(self, other)
+
+    def __invert__(self) -> BoolSeries:
+        return BoolSeries(nodes.Not(self.node))
+
+
+class _Ordered(Series):
+    __slots__ = ()
+
+    def __lt__(self, other: object) -> BoolSeries:
+        return self._compare(CompareOp.LT, other)
+
+    def __le__(self, other: object) -> BoolSeries:
+        return self._compare(CompareOp.LE, other)
+
+    def __gt__(self, other: object) -> BoolSeries:
+        return self._compare(CompareOp.GT, other)
+
+    def __ge__(self, other: object) -> BoolSeries:
+        return self._compare(CompareOp.GE, other)
+
+    def between(self, low: object, high: object) -> BoolSeries:
+        """Whether the value lies between two others, both ends included."""
+        return (self >= low) & (self <= high)
+
+
+class DateSeries(_Ordered):
+    """A day."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Duration | DurationSeries) -> DateSeries:
+        return self._moved(other, 1)
+
+    def __sub__(self, other: Duration | DurationSeries) -> DateSeries:
+        return self._moved(other, -1)
+
+    def _moved(self, other: Duration | DurationSeries, sign: int) -> DateSeries:
+        if isinstance(other, int | float):
+            raise DefinitionError(
+                "A date cannot move by a bare number.", f"Say a unit: days({other}), months({other})."
+            )
+        return DateSeries(nodes.DateAdd(self.node, as_node(other, kind=ValueType.DURATION), sign))
+
+
+class NumberSeries(_Ordered):
+    """A number; counts too."""
+
+    __slots__ = ()
+
+    def __add__(self, other: NumberSeries | float) -> NumberSeries:
+        return self._combine(nodes.ArithmeticOp.ADD, other)
+
+    def __sub__(self, other: NumberSeries | float) -> NumberSeries:
+        return self._combine(nodes.ArithmeticOp.SUBTRACT, other)
+
+    def __mul__(self, other: NumberSeries | float) -> NumberSeries:
+        return self._combine(nodes.ArithmeticOp.MULTIPLY, other)
+
+    def __truediv__(self, other: NumberSeries | float) -> NumberSeries:
+        return self._combine(nodes.ArithmeticOp.DIVIDE, other)
+
+    def _combine(self, op: nodes.ArithmeticOp, other: object) -> NumberSeries:
+        return NumberSeries(nodes.Arithmetic(op, self.node, as_node(other, like=self.node)))
+
+
+class TextSeries(Series):
+    """A word: a category, a kind, a letter."""
+
+    __slots__ = ()
+
+
+class CodeSeries(Series):
+    """A SNOMED CT identifier."""
+
+    __slots__ = ()
+
+
+class DurationSeries(Series):
+    """A length of time; only parameters give one."""
+
+    __slots__ = ()
+
+
+_WRAPPERS: dict[ValueType, type[Series]] = {
+    ValueType.BOOL: BoolSeries,
+    ValueType.DATE: DateSeries,
+    ValueType.NUMBER: NumberSeries,
+    ValueType.TEXT: TextSeries,
+    ValueType.CODE: CodeSeries,
+    ValueType.DURATION: DurationSeries,
+}
+
+S = TypeVar("S", bound=Series)
+
+
+def wrap(node: nodes.Series) -> Series:
+    """Give the author's object for a series node."""
+    return _WRAPPERS[node.type](node)
+
+
+def type_of(item: object) -> ValueType | None:
+    """Give the type that a Python value has as a constant; None when it cannot be one."""
+    for kinds, result in (
+        ((bool,), ValueType.BOOL),
+        ((int, float), ValueType.NUMBER),
+        ((date,), ValueType.DATE),
+        ((str,), ValueType.TEXT),
+        ((Duration,), ValueType.DURATION),
+    ):
+        if isinstance(item, kinds):
+            return result
+    return None
+
+
+def as_node(item: object, *, like: nodes.Series | None = None, kind: ValueType | None = None) -> nodes.Series:
+    """Turn what an author wrote into a series node of the wanted type, or say what does not fit."""
+    wanted = like.type if like is not None else kind
+    if isinstance(item, Pick):
+        raise DefinitionError("A picked row is not a value.", "Take one of its columns: .date, .value, .code.")
+    if isinstance(item, Series):
+        node = item.node
+    else:
+        found = type_of(item)
+        if found is None:
+            raise DefinitionError(
+                f"{type(item).__name__} cannot stand in a rule.", "Use a date, number, text or series."
+            )
+        if found is ValueType.NUMBER and wanted is ValueType.CODE and isinstance(item, int):
+            found = ValueType.CODE
+        scalar = float(item) if found is ValueType.NUMBER else item  # type: ignore[arg-type]
+        node = nodes.Constant(scalar, found)  # type: ignore[arg-type]
+    if wanted is not None and node.type is not wanted:
+        raise DefinitionError(
+            f"A {wanted} was expected here, and this is a {node.type}.",
+            "Compare like with like: dates with dates, numbers with numbers.",
+        )
+    return node
+
+
+# --- picks and frames -------------------------------------------------------------------------------------------
+
+
+class Pick:
+    """One row of a frame. Unknown values are None when there is no such row."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: nodes.Pick) -> None:
+        self.node = node
+
+    def _column(self, name: str, wrapper: type[S]) -> S:
+        columns = nodes.TABLES[self.node.frame.table]
+        if name not in columns:
+            raise DefinitionError(
+                f"Rows of {self.node.frame.table} have no {name}.", f"They have {', '.join(columns)}."
+            )
+        return wrapper(nodes.PickValue(self.node, name))
+
+    @property
+    def exists(self) -> BoolSeries:
+        """Whether there is such a row."""
+        if self.node.how in (How.HIGHEST, How.LOWEST):
+            return self._column("date", DateSeries).is_known
+        return BoolSeries(nodes.Exists(self.node.frame))
+
+    @property
+    def date(self) -> DateSeries:
+        """The row's day; a registration's first."""
+        return self._column("date", DateSeries)
+
+    @property
+    def end_date(self) -> DateSeries:
+        """The last day of a registration; unknown while it runs."""
+        return self._column("end_date", DateSeries)
+
+    @property
+    def code(self) -> CodeSeries:
+        """The row's code."""
+        return self._column("code", CodeSeries)
+
+    @property
+    def category(self) -> TextSeries:
+        """The code's category in the frame's codelist."""
+        return self._column("category", TextSeries)
+
+    @property
+    def value(self) -> NumberSeries:
+        """The row's number."""
+        return self._column("value", NumberSeries)
+
+    @property
+    def kind(self) -> TextSeries:
+        """The kind of consultation or contact."""
+        return self._column("kind", TextSeries)
+
+    @property
+    def relationship(self) -> TextSeries:
+        """A contact's relationship code."""
+        return self._column("relationship", TextSeries)
+
+    @property
+    def source(self) -> TextSeries:
+        """Where the row came from."""
+        return self._column("source", TextSeries)
+
+
+class Frame:
+    """Many rows a patient, none after the index date."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: nodes.Frame) -> None:
+        self.node = node
+
+    def where(self, condition: BoolSeries) -> Self:
+        """Keep rows for which a condition on their columns holds (`value >= 30`, `kind == "telephone"`)."""
+        if not isinstance(condition, BoolSeries):
+            raise DefinitionError("where() takes a condition.", 'Write where(value >= 30), or where(kind == "mobile").')
+        columns = nodes.TABLES[self.node.table]
+        for node in nodes.walk(condition.node):
+            if isinstance(node, nodes.RowValue) and node.column not in columns:
+                raise DefinitionError(
+                    f"Rows of {self.node.table} have no {node.column}.", f"They have {', '.join(columns)}."
+                )
+        return type(self)(nodes.Filter(self.node, condition.node))
+
+    def on_or_after(self, day: DateSeries | date) -> Self:
+        """Keep rows on this day or later."""
+        return self.where(entry_date >= day)
+
+    def on_or_before(self, day: DateSeries | date) -> Self:
+        """Keep rows on this day or earlier."""
+        return self.where(entry_date <= day)
+
+    def between(self, first: DateSeries | date, last: DateSeries | date) -> Self:
+        """Keep rows from one day to another, both included."""
+        return self.where((entry_date >= first) & (entry_date <= last))
+
+    def in_last(self, length: Duration | DurationSeries) -> Self:
+        """Keep rows no older than this at the index date, both ends included."""
+        return self.where(entry_date >= index_date - length)
+
+    def where_category(self, *categories: str) -> Self:
+        """Keep rows whose code has one of these categories in the frame's codelist."""
+        return self.where(category.is_in(*categories))
+
+    def where_not_category(self, *categories: str) -> Self:
+        """Leave out rows whose code has one of these categories; codes without a category stay."""
+        return self.where(category.is_missing | ~category.is_in(*categories))
+
+    def first_of_each(self, codelist: str) -> Self:
+        """Keep the rows that begin something: see `model.nodes.FirstOfEach`."""
+        if "episode" not in nodes.TABLES[self.node.table]:
+            raise DefinitionError("first_of_each() works on events.", "Start from events(...).")
+        return type(self)(nodes.FirstOfEach(self.node, codelist))
+
+    def earliest(self) -> Pick:
+        """The first row in time."""
+        return Pick(nodes.Pick(self.node, How.EARLIEST))
+
+    def latest(self) -> Pick:
+        """The last row in time."""
+        return Pick(nodes.Pick(self.node, How.LATEST))
+
+    def highest(self) -> Pick:
+        """The row with the highest value; of several, the last in time."""
+        self._needs_values()
+        return Pick(nodes.Pick(self.node, How.HIGHEST))
+
+    def lowest(self) -> Pick:
+        """The row with the lowest value; of several, the last in time."""
+        self._needs_values()
+        return Pick(nodes.Pick(self.node, How.LOWEST))
+
+    @property
+    def exists(self) -> BoolSeries:
+        """Whether there is a row."""
+        return BoolSeries(nodes.Exists(self.node))
+
+    @property
+    def count(self) -> NumberSeries:
+        """How many rows there are."""
+        return NumberSeries(nodes.Count(self.node))
+
+    @property
+    def mean(self) -> NumberSeries:
+        """The mean of the rows' values."""
+        self._needs_values()
+        return NumberSeries(nodes.Mean(self.node))
+
+    def _needs_values(self) -> None:
+        if "value" not in nodes.TABLES[self.node.table]:
+            raise DefinitionError(f"Rows of {self.node.table} have no values.", "Start from events(...).")
+
+
+def events(codelist: str) -> Frame:
+    """Coded entries whose code is in the codelist."""
+    return Frame(nodes.Rows("events", codelist))
+
+
+def medications(codelist: str) -> Frame:
+    """Prescriptions and issues whose code is in the codelist."""
+    return Frame(nodes.Rows("medications", codelist))
+
+
+def consultations() -> Frame:
+    """Consultations of every kind."""
+    return Frame(nodes.Rows("consultations"))
+
+
+def registrations() -> Frame:
+    """Registrations with this practice, by first day."""
+    return Frame(nodes.Rows("registrations"))
+
+
+def contacts() -> Frame:
+    """That a telephone number, address or next of kin is on record, and since when; never the number itself."""
+    return Frame(nodes.Rows("contacts"))
+
+
+# --- words for conditions on rows -------------------------------------------------------------------------------
+
+entry_date = DateSeries(nodes.RowValue("date"))
+end_date = DateSeries(nodes.RowValue("end_date"))
+code = CodeSeries(nodes.RowValue("code"))
+category = TextSeries(nodes.RowValue("category"))
+value = NumberSeries(nodes.RowValue("value"))
+unit = TextSeries(nodes.RowValue("unit"))
+episode = TextSeries(nodes.RowValue("episode"))
+kind = TextSeries(nodes.RowValue("kind"))
+relationship = TextSeries(nodes.RowValue("relationship"))
+source = TextSeries(nodes.RowValue("source"))
+
+index_date = DateSeries(nodes.IndexDate())
+
+
+class _Patient:
+    """Facts of the patient, as at the index date."""
+
+    date_of_birth = DateSeries(nodes.PatientFact("date_of_birth"))
+    sex = TextSeries(nodes.PatientFact("sex"))
+    ethnicity = TextSeries(nodes.PatientFact("ethnicity"))
+    imd_decile = NumberSeries(nodes.PatientFact("imd_decile"))
+    practice = TextSeries(nodes.PatientFact("practice"))
+    date_of_death = DateSeries(nodes.PatientFact("date_of_death"))
+    is_registered = BoolSeries(nodes.PatientFact("is_registered"))
+    registered_since = DateSeries(nodes.PatientFact("registered_since"))
+    records_to = DateSeries(nodes.PatientFact("records_to"))
+
+    @property
+    def age(self) -> NumberSeries:
+        """Completed years at the index date."""
+        return self.age_on(index_date)
+
+    def age_on(self, day: DateSeries | date) -> NumberSeries:
+        """Completed years on a day."""
+        return years_between(self.date_of_birth, day)
+
+    def birthday(self, age: int) -> DateSeries:
+        """The day on which the patient reaches an age."""
+        return self.date_of_birth + years(age)
+
+    @property
+    def imd_quintile(self) -> NumberSeries:
+        """Fifth of deprivation, 1 the most deprived; two deciles each."""
+        decile = self.imd_decile
+        branches = [when(decile <= 2 * fifth).then(fifth) for fifth in (1, 2, 3, 4)]
+        result = case(*branches, when(decile.is_known).then(5))
+        assert isinstance(result, NumberSeries)  # noqa: S101 - tells the type checker; the branches are numbers
+        return result
+
+
+patient = _Patient()
+
+# --- functions --------------------------------------------------------------------------------------------------
+
+
+def all_of(*conditions: BoolSeries | bool) -> BoolSeries:
+    """Every condition holds."""
+    return BoolSeries(nodes.And(_flat(nodes.And, conditions)))
+
+
+def any_of(*conditions: BoolSeries | bool) -> BoolSeries:
+    """At least one condition holds."""
+    return BoolSeries(nodes.Or(_flat(nodes.Or, conditions)))
+
+
+def _flat(kind: type[nodes.And | nodes.Or], conditions: Iterable[BoolSeries | bool]) -> tuple[nodes.Series, ...]:
+    parts: list[nodes.Series] = []
+    for condition in conditions:
+        node = as_node(condition, kind=ValueType.BOOL)
+        parts.extend(node.operands if isinstance(node, kind) else [node])
+    return tuple(parts)
+
+
+def count_true(*conditions: BoolSeries) -> NumberSeries:
+    """How many of the conditions hold."""
+    return NumberSeries(nodes.CountTrue(tuple(as_node(item, kind=ValueType.BOOL) for item in conditions)))
+
+
+def minimum_of(first: S, *rest: S) -> S:
+    """The least of several values, leaving unknown ones out."""
+    return _extreme(False, first, *rest)  # noqa: FBT003
+
+
+def maximum_of(first: S, *rest: S) -> S:
+    """The greatest of several values, leaving unknown ones out."""
+    return _extreme(True, first, *rest)  # noqa: FBT003
+
+
+def _extreme(highest: bool, first: S, *rest: S) -> S:  # noqa: FBT001
+    operands = (first.node, *(as_node(item, like=first.node) for item in rest))
+    return type(first)(nodes.Extreme(highest, operands))
+
+
+def coalesce(first: S, *rest: S | Scalar) -> S:
+    """The first value that is known."""
+    return type(first)(nodes.Coalesce((first.node, *(as_node(item, like=first.node) for item in rest))))
+
+
+def season_start(day: DateSeries, month: int, day_of_month: int) -> DateSeries:
+    """The latest such day of the year on or before a day: season_start(index_date, 9, 1) is this flu season's start."""
+    if not (1 <= month <= 12 and 1 <= day_of_month <= 28):  # noqa: PLR2004 - the calendar's own numbers
+        raise DefinitionError("A season starts on a day that every year has.", "Use a month 1-12 and a day 1-28.")
+    return DateSeries(nodes.SeasonStart(day.node, month, day_of_month))
+
+
+def days_between(start: DateSeries | date, end: DateSeries | date) -> NumberSeries:
+    """Days from one day to another."""
+    return _difference(start, end, Unit.DAYS)
+
+
+def months_between(start: DateSeries | date, end: DateSeries | date) -> NumberSeries:
+    """Completed months from one day to another."""
+    return _difference(start, end, Unit.MONTHS)
+
+
+def years_between(start: DateSeries | date, end: DateSeries | date) -> NumberSeries:
+    """Completed years from one day to another; from 31 December 2000 to 1 January 2001 it is 0."""
+    return _difference(start, end, Unit.YEARS)
+
+
+def _difference(start: DateSeries | date, end: DateSeries | date, unit: Unit) -> NumberSeries:
+    kind = ValueType.DATE
+    return NumberSeries(nodes.DateDifference(as_node(start, kind=kind), as_node(end, kind=kind), unit))
+
+
+class _Branch(Generic[S]):
+    def __init__(self, condition: BoolSeries | None, result: Series | Scalar) -> None:
+        self.condition, self.result = condition, result
+
+
+class _When:
+    def __init__(self, condition: BoolSeries) -> None:
+        self.condition = condition
+
+    def then(self, result: Series | Scalar) -> _Branch[Series]:
+        """Give the value of this branch."""
+        return _Branch(self.condition, result)
+
+
+def when(condition: BoolSeries) -> _When:
+    """Begin a branch of `case`: when(condition).then(value)."""
+    return _When(condition)
+
+
+def otherwise(result: Series | Scalar) -> _Branch[Series]:
+    """Give the last branch of `case`."""
+    return _Branch(None, result)
+
+
+def case(*branches: _Branch[Series]) -> Series:
+    """The value of the first branch whose condition holds; unknown when none does and there is no `otherwise`."""
+    conditions = [b.condition.node for b in branches if b.condition is not None]
+    tested = [b for b in branches if b.condition is not None]
+    if not tested or len(branches) - len(tested) > 1 or (len(tested) < len(branches) and branches[-1].condition):
+        raise DefinitionError("case() takes when(...).then(...) branches and at most one otherwise(...), last.")
+    first = as_node(tested[0].result)
+    values = (first, *(as_node(b.result, like=first) for b in tested[1:]))
+    last = as_node(branches[-1].result, like=first) if len(tested) < len(branches) else None
+    return wrap(nodes.Case(tuple(conditions), values, last))
+
+
+def text(constant: str) -> TextSeries:
+    """A fixed word."""
+    return TextSeries(nodes.Constant(constant, ValueType.TEXT))

@@ -1,0 +1,31 @@
+"""What a definition means, as data: the nodes of rules, and what a pack defines with them."""
+
+from cohortium_plugins.model.definition import (
+    Adjustment,
+    Code,
+    Codelist,
+    Cohort,
+    Definition,
+    Indicator,
+    Parameter,
+    Shown,
+    Stratifier,
+)
+from cohortium_plugins.model.values import Duration, Scalar, Status, Unit, ValueType
+
+__all__ = [
+    "Adjustment",
+    "Code",
+    "Codelist",
+    "Cohort",
+    "Definition",
+    "Duration",
+    "Indicator",
+    "Parameter",
+    "Scalar",
+    "Shown",
+    "Status",
+    "Stratifier",
+    "Unit",
+    "ValueType",
+]
