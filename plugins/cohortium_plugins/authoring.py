@@ -76,7 +76,7 @@ def shown(*values: Series) -> definition.Shown:
     return definition.Shown(kinds.get(NumberSeries), kinds.get(CodeSeries), kinds.get(TextSeries))
 
 
-def Cohort(  # noqa: N802 - reads as a noun
+def Cohort(  # noqa: N802, PLR0913 - reads as a noun
     name: str,
     *,
     title: str,

@@ -565,7 +565,7 @@ def coalesce(first: S, *rest: S | Scalar) -> S:
 
 
 def season_start(day: DateSeries, month: int, day_of_month: int) -> DateSeries:
-    """The latest such day of the year on or before a day: season_start(index_date, 9, 1) is this flu season's start."""
+    """The latest such day of the year on or before a day: with 9 and 1, the first day of a flu season."""
     if not (1 <= month <= 12 and 1 <= day_of_month <= 28):  # noqa: PLR2004 - the calendar's own numbers
         raise DefinitionError("A season starts on a day that every year has.", "Use a month 1-12 and a day 1-28.")
     return DateSeries(nodes.SeasonStart(day.node, month, day_of_month))
@@ -606,7 +606,7 @@ class _When:
 
 
 def when(condition: BoolSeries) -> _When:
-    """Begin a branch of `case`: when(condition).then(value)."""
+    """Begin a branch of `case`."""
     return _When(condition)
 
 
