@@ -1,15 +1,18 @@
 """Row-level security as statements: what makes a tenant's rows invisible to any other.
 
-Here: the statements for one table, and what the application may do with it. Not here: when they run.
+Here: the statements for one table, what the application may do with it, and importing the models that say so. Not here:
+when they run.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection
 
-from cohortium_platform.database import APP_ROLE, Privilege, TenantTable, service_tables, tenant_tables
+from cohortium_platform.database import APP_ROLE, Privilege, ServiceTable, TenantTable, service_tables, tenant_tables
+from cohortium_platform.layers import modules_named
 
-__all__ = ["CURRENT_TENANT", "protection_of", "protection_statements"]
+__all__ = ["CURRENT_TENANT", "import_models", "protection_of", "protection_statements"]
 
 CURRENT_TENANT = "nullif(current_setting('app.tenant', true), '')::uuid"
 """The transaction's tenant, or NULL. After a transaction that named one, PostgreSQL gives '' where it gave NULL before:
@@ -18,9 +21,15 @@ both mean that there is none."""
 _OWN = f"tenant_id = {CURRENT_TENANT}"
 
 
+def import_models() -> None:
+    """Import every module that holds tables, so that `database.metadata` is whole."""
+    for module in modules_named("models"):
+        importlib.import_module(module)
+
+
 def protection_of(table: str) -> list[str]:
     """The statements that belong to a table of the metadata, right after it is made."""
-    models = {**tenant_tables(), **service_tables()}
+    models: dict[str, type[TenantTable | ServiceTable]] = {**tenant_tables(), **service_tables()}
     model = models[table]
     return protection_statements(table, model.privileges, of_tenants=issubclass(model, TenantTable))
 

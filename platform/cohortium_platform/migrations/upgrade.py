@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from cohortium_platform.database import APP_ROLE, Database, metadata
 from cohortium_platform.errors import BadSettings, Conflict, Unavailable
-from cohortium_platform.migrations.discovery import import_models
+from cohortium_platform.migrations.protection import import_models
 from cohortium_platform.settings import Settings
 
 __all__ = ["differences", "migrate"]

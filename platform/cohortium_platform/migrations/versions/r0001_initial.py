@@ -7,8 +7,7 @@ it is frozen, and a change of a model comes with a revision of its own.
 from alembic import op
 
 from cohortium_platform.database import metadata
-from cohortium_platform.migrations.discovery import import_models
-from cohortium_platform.migrations.protection import protection_of
+from cohortium_platform.migrations.protection import import_models, protection_of
 
 revision = "0001"
 down_revision = None
