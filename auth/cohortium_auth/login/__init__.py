@@ -1,0 +1,34 @@
+"""Who has signed in. Not here: what they may do (`policy`).
+
+`SignedIn` is all that the rest of Cohortium knows of somebody; a `SignInMethod` says who they are; `sessions` keep it.
+"""
+
+from cohortium_auth.login.cookies import CookieSigner, open_cookie_signer
+from cohortium_auth.login.demo import DemoSignIn, TenantPeople
+from cohortium_auth.login.people import Holding, NewMembership, add_person, end_membership, holdings_on, roles_of
+from cohortium_auth.login.roles import Purpose, Role
+from cohortium_auth.login.sessions import NewSession, end_session, end_sessions_of, open_session, resume
+from cohortium_auth.login.signed_in import Identified, SignedIn, SignInMethod
+
+__all__ = [
+    "CookieSigner",
+    "DemoSignIn",
+    "Holding",
+    "Identified",
+    "NewMembership",
+    "NewSession",
+    "Purpose",
+    "Role",
+    "SignInMethod",
+    "SignedIn",
+    "TenantPeople",
+    "add_person",
+    "end_membership",
+    "end_session",
+    "end_sessions_of",
+    "holdings_on",
+    "open_cookie_signer",
+    "open_session",
+    "resume",
+    "roles_of",
+]

@@ -1,0 +1,129 @@
+"""Sessions: opened, resumed, ended. Rows in PostgreSQL, so that ending one works at once in every process.
+
+Here: limits and the life of a row, in the caller's transaction. Not here: cookies (`cookies`), and the proof of who
+somebody is (`signed_in.SignInMethod`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, update
+from sqlmodel import Session, col, select
+
+from cohortium_auth.login.models import Membership, Person, SignInSession
+from cohortium_auth.login.signed_in import SignedIn
+from cohortium_platform.database import tenant_of
+from cohortium_platform.errors import Unauthenticated
+
+__all__ = ["ABSOLUTE_LIMIT", "IDLE_LIMIT", "NewSession", "end_session", "end_sessions_of", "open_session", "resume"]
+
+IDLE_LIMIT = timedelta(minutes=30)
+"""Without a request for so long, a session is over: an unlocked screen in a surgery must not stay open."""
+ABSOLUTE_LIMIT = timedelta(hours=12)
+"""However busy, a session is over after a working day."""
+_SEEN_STEP = timedelta(minutes=1)
+"""`last_seen` is written no more often, so that most requests write nothing but their audit entry."""
+_TOKEN_BYTES = 32
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What a sign-in gives: who it is, and the token that the browser alone keeps."""
+
+    who: SignedIn
+    token: str = field(repr=False)
+
+
+def open_session(
+    session: Session, person_id: UUID, membership_id: UUID, method: str, *, clock: Clock = _now
+) -> NewSession:
+    """Open a session in one role. Raises `Unauthenticated` when the person does not hold it today."""
+    now = clock()
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    person, membership = _holder(session, person_id, membership_id, now)
+    row = SignInSession(
+        tenant_id=tenant_of(session),
+        token_hash=_hash(token),
+        person_id=person.id,
+        membership_id=membership.id,
+        purpose=membership.as_role().purpose,
+        method=method,
+        started=now,
+        last_seen=now,
+        expires=now + ABSOLUTE_LIMIT,
+    )
+    session.add(row)
+    session.flush()
+    return NewSession(_signed_in(row, person, membership), token)
+
+
+def resume(session: Session, token: str, *, clock: Clock = _now) -> SignedIn:
+    """Who a token belongs to. Raises `Unauthenticated` when its session is unknown, ended, idle for too long or past
+    its limit, or when the role is no longer held.
+    """
+    now = clock()
+    row = session.get(SignInSession, (tenant_of(session), _hash(token)))
+    if row is None or row.ended is not None or now >= row.expires or now >= row.last_seen + IDLE_LIMIT:
+        raise Unauthenticated("Your session has ended.", "Sign in again.")
+    person, membership = _holder(session, row.person_id, row.membership_id, now)
+    if now >= row.last_seen + _SEEN_STEP:
+        row.last_seen = now
+        session.add(row)
+    return _signed_in(row, person, membership)
+
+
+def end_session(session: Session, who: SignedIn, *, clock: Clock = _now) -> None:
+    """End one session; the next request that carries its token is a stranger's."""
+    _end(session, clock(), col(SignInSession.token_hash) == who.session)
+
+
+def end_sessions_of(session: Session, person_id: UUID, *, clock: Clock = _now) -> int:
+    """End every session of a person, at once and everywhere. Returns how many were open."""
+    return _end(session, clock(), col(SignInSession.person_id) == person_id)
+
+
+def _end(session: Session, now: datetime, which: ColumnElement[bool]) -> int:
+    statement = update(SignInSession).where(which, col(SignInSession.ended).is_(None)).values(ended=now)
+    return int(session.connection().execute(statement).rowcount)
+
+
+def _holder(session: Session, person_id: UUID, membership_id: UUID, now: datetime) -> tuple[Person, Membership]:
+    found = session.exec(
+        select(Person, Membership).where(
+            col(Person.id) == person_id,
+            col(Membership.id) == membership_id,
+            col(Membership.person_id) == col(Person.id),
+        )
+    ).one_or_none()
+    if found is None or not found[1].in_force(now.date()):
+        raise Unauthenticated("You do not hold that role any more.", "Sign in in a role that you hold.")
+    return found
+
+
+def _signed_in(row: SignInSession, person: Person, membership: Membership) -> SignedIn:
+    return SignedIn(
+        person_id=person.id,
+        display_name=person.display_name,
+        role=membership.as_role(),
+        organisation=membership.organisation,
+        tenant_id=row.tenant_id,
+        purpose=row.as_purpose(),
+        membership_id=membership.id,
+        session=row.token_hash,
+    )
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,74 @@
+"""Sharing agreements: made, ended, found. Not here: what they permit (`policies/*.cedar`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, or_, select
+
+from cohortium_auth.policy.models import SharingAgreement
+from cohortium_platform.database import tenant_of
+from cohortium_platform.errors import BadInput, NotFound
+
+__all__ = ["end_agreement", "practices_sharing_with", "share", "shared_with"]
+
+
+def share(  # noqa: PLR0913 - an agreement is this much
+    session: Session, practice: str, organisation: str, *, start: date, document: str, end: date | None = None
+) -> UUID:
+    """Record that a practice shares with an organisation (ODS codes). A practice's own staff need one too: it says that
+    the practice has put its records here. Raises `BadInput`.
+    """
+    if not document.strip():
+        raise BadInput("A sharing agreement names no document.", "Say where the signed paper is.")
+    if end is not None and end < start:
+        raise BadInput("A sharing agreement ends before it begins.", "Give a last day on or after the first.")
+    agreement = SharingAgreement(
+        tenant_id=tenant_of(session),
+        practice=practice,
+        organisation=organisation,
+        start_date=start,
+        end_date=end,
+        document=document,
+    )
+    session.add(agreement)
+    session.flush()
+    return agreement.id
+
+
+def end_agreement(session: Session, agreement_id: UUID, last_day: date) -> None:
+    """Let an agreement end on a day; from the next on, nobody sees by it. Raises `NotFound`."""
+    agreement = session.get(SharingAgreement, (tenant_of(session), agreement_id))
+    if agreement is None:
+        raise NotFound("There is no such sharing agreement.")
+    agreement.end_date = last_day
+    session.add(agreement)
+
+
+def practices_sharing_with(session: Session, organisation: str, on: date) -> frozenset[str]:
+    """The practices that share with an organisation on a day."""
+    rows = session.exec(
+        select(SharingAgreement.practice).where(SharingAgreement.organisation == organisation, _in_force(on)).distinct()
+    )
+    return frozenset(rows)
+
+
+def shared_with(session: Session, practices: Collection[str], on: date) -> Mapping[str, frozenset[str]]:
+    """The organisations that each practice shares with on a day; a practice that shares with nobody has none."""
+    found: dict[str, set[str]] = {practice: set() for practice in practices}
+    rows = session.exec(
+        select(SharingAgreement.practice, SharingAgreement.organisation).where(
+            col(SharingAgreement.practice).in_(sorted(practices)), _in_force(on)
+        )
+    )
+    for practice, organisation in rows:
+        found[practice].add(organisation)
+    return {practice: frozenset(organisations) for practice, organisations in found.items()}
+
+
+def _in_force(on: date) -> ColumnElement[bool]:
+    end = col(SharingAgreement.end_date)
+    return and_(col(SharingAgreement.start_date) <= on, or_(end.is_(None), end >= on))

@@ -1,0 +1,148 @@
+"""Decisions: may this person do this to that, for this purpose, today?
+
+Here: one question for one resource, and the set of practices for a list, which is one batch of the very same questions:
+a list can never show what a check would refuse. Not here: the policies (`policies/*.cedar`), and what a refusal looks
+like to a browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlmodel import Session
+
+from cohortium_auth.login import Purpose, Role, SignedIn
+from cohortium_auth.policy.actions import Action, Obligation
+from cohortium_auth.policy.agreements import practices_sharing_with, shared_with
+from cohortium_auth.policy.book import Answer, Policy, Question, read_policies
+
+__all__ = ["Decision", "PracticeRecords", "Principal", "Reach", "TenantItself", "allowed_practices", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a person in one role of one organisation. `organisation_kind` is a word of the schema."""
+
+    person_id: UUID
+    role: Role
+    organisation: str
+    organisation_kind: str
+
+    @classmethod
+    def of(cls, who: SignedIn, organisation_kind: str) -> Principal:
+        """Someone signed in."""
+        return cls(who.person_id, who.role, who.organisation, organisation_kind)
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeRecords:
+    """The records of one practice (ODS code): its part of a registry, or one of its patients."""
+
+    practice: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantItself:
+    """What belongs to the ICB and is nobody's record."""
+
+    tenant_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, the policies that decided it, and what they oblige to. A refusal has neither."""
+
+    allowed: bool
+    policies: tuple[Policy, ...]
+
+    @property
+    def obligations(self) -> frozenset[Obligation]:
+        """All that the deciding policies oblige to."""
+        return frozenset(obligation for policy in self.policies for obligation in policy.obligations)
+
+    @property
+    def policy_ids(self) -> str:
+        """The deciding policies as the audit log names them."""
+        return " ".join(sorted(policy.id for policy in self.policies))
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The practices of which a list may speak, and the decision that says so."""
+
+    practices: frozenset[str]
+    decision: Decision
+
+
+def decide(  # noqa: PLR0913 - a decision is of exactly these
+    session: Session,
+    principal: Principal,
+    action: Action,
+    resource: PracticeRecords | TenantItself,
+    purpose: Purpose,
+    *,
+    on: date,
+) -> Decision:
+    """Decide one question, by the agreements in force on a day."""
+    if isinstance(resource, PracticeRecords):
+        return _decide_practices(session, principal, action, [resource.practice], purpose, on)[resource.practice]
+    tenant = ("Tenant", str(resource.tenant_id))
+    question = Question(_person(principal), action, tenant, purpose)
+    entities = [*_principal_entities(principal), _entity(tenant, {})]
+    return _decision(read_policies().ask([question], entities)[0])
+
+
+def allowed_practices(session: Session, principal: Principal, action: Action, purpose: Purpose, *, on: date) -> Reach:
+    """The practices on which an action is allowed. Asked of every practice that shares with the person's organisation:
+    an agreement is needed, and by itself is not enough.
+    """
+    sharing = practices_sharing_with(session, principal.organisation, on)
+    decisions = _decide_practices(session, principal, action, sharing, purpose, on)
+    allowed = {practice: decision for practice, decision in decisions.items() if decision.allowed}
+    policies = {policy.id: policy for decision in allowed.values() for policy in decision.policies}
+    return Reach(frozenset(allowed), Decision(bool(allowed), tuple(policies[name] for name in sorted(policies))))
+
+
+def _decide_practices(  # noqa: PLR0913, PLR0917 - the same
+    session: Session, principal: Principal, action: Action, practices: Iterable[str], purpose: Purpose, on: date
+) -> Mapping[str, Decision]:
+    agreements = shared_with(session, frozenset(practices), on)
+    if not agreements:
+        return {}
+    ordered = sorted(agreements)
+    entities = [*_principal_entities(principal)]
+    for practice in ordered:
+        # Of the organisations only the asker's can matter; the others would be entities without a kind.
+        shares = [_reference("Organisation", principal.organisation)] * (principal.organisation in agreements[practice])
+        entities.append(_entity(("Practice", practice), {"shares_with": shares}))
+    questions = [Question(_person(principal), action, ("Practice", practice), purpose) for practice in ordered]
+    answers = read_policies().ask(questions, entities)
+    return {practice: _decision(answer) for practice, answer in zip(ordered, answers, strict=True)}
+
+
+def _decision(answer: Answer) -> Decision:
+    return Decision(answer.allowed, answer.policies if answer.allowed else ())
+
+
+def _person(principal: Principal) -> tuple[str, str]:
+    return ("Person", str(principal.person_id))
+
+
+def _principal_entities(principal: Principal) -> list[Mapping[str, object]]:
+    person = {
+        "role": _reference("Role", principal.role),
+        "organisation": _reference("Organisation", principal.organisation),
+    }
+    kind = {"kind": _reference("OrganisationKind", principal.organisation_kind)}
+    return [_entity(_person(principal), person), _entity(("Organisation", principal.organisation), kind)]
+
+
+def _reference(kind: str, name: str) -> Mapping[str, object]:
+    return {"__entity": {"type": kind, "id": name}}
+
+
+def _entity(uid: tuple[str, str], attributes: Mapping[str, object]) -> Mapping[str, object]:
+    return {"uid": {"type": uid[0], "id": uid[1]}, "attrs": attributes, "parents": []}
