@@ -145,7 +145,7 @@ def test_processes_share_the_signing_key_and_a_forged_cookie_is_a_strangers(
     tenant_id = uuid4()
     cookie = one.sign(tenant_id, "token")
     assert two.read(cookie) == (tenant_id, "token")
-    for forged in (cookie[:-1] + ("A" if cookie[-1] != "A" else "B"), f"{tenant_id.hex}.token", "", "ü"):
+    for forged in (cookie.replace("token", "other"), f"{tenant_id.hex}.token", "", "ü"):
         with pytest.raises(Unauthenticated):
             one.read(forged)
 
