@@ -1,0 +1,42 @@
+"""The record store: a tenant's coded health records as immutable Parquet files, and their catalogue in PostgreSQL.
+
+Here: tables and their schema, files, the catalogue, sweeping. Not here: where records come from (`ingest`), who the
+patients are (`identities`), and what rules say of them (`engine`).
+"""
+
+from cohortium_platform.records.catalogue import (
+    Publication,
+    RecordFile,
+    Replacement,
+    SourceState,
+    files,
+    publish,
+    snapshot_current,
+    sources,
+)
+from cohortium_platform.records.models import Load
+from cohortium_platform.records.schema import GP, SCHEMAS, RecordTable, TableSchema
+from cohortium_platform.records.store import RecordStore, StoredFile, WrittenFile
+from cohortium_platform.records.sweep import Swept, release_snapshots, sweep
+
+__all__ = [
+    "GP",
+    "SCHEMAS",
+    "Load",
+    "Publication",
+    "RecordFile",
+    "RecordStore",
+    "RecordTable",
+    "Replacement",
+    "SourceState",
+    "StoredFile",
+    "Swept",
+    "TableSchema",
+    "WrittenFile",
+    "files",
+    "publish",
+    "release_snapshots",
+    "snapshot_current",
+    "sources",
+    "sweep",
+]
