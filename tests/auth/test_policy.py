@@ -24,24 +24,28 @@ from cohortium_auth.policy import (
     share,
 )
 from cohortium_platform.errors import BadInput, BadSettings
+from cohortium_tenants.organisations import OrganisationType
 
 DAY = date(2026, 6, 1)
 SCHEMA = (files("cohortium_auth.policy") / "policies" / "schema.cedarschema").read_text()
 RECORD_ACTIONS = (Action.VIEW_REGISTRY, Action.VIEW_PATIENT, Action.EXPORT_LIST)
-KINDS = re.findall(r'"([^"]+)"', SCHEMA.split("OrganisationKind enum [")[1].split("]")[0])
 
 
-def _principal(role: Role = Role.CLINICIAN, organisation: str = "U00001", kind: str = "pcn") -> Principal:
+def _principal(
+    role: Role = Role.CLINICIAN, organisation: str = "U00001", kind: OrganisationType = OrganisationType.PCN
+) -> Principal:
     return Principal(uuid4(), role, organisation, kind)
 
 
-def _pairs() -> Iterator[tuple[Role, str, Purpose]]:
-    yield from product(Role, KINDS, Purpose)
+def _pairs() -> Iterator[tuple[Role, OrganisationType, Purpose]]:
+    yield from product(Role, OrganisationType, Purpose)
 
 
 def test_the_schema_has_exactly_the_words_of_the_code() -> None:
     roles = re.findall(r'"([^"]+)"', SCHEMA.split("Role enum [")[1].split("]")[0])
     assert set(roles) == set(Role)
+    kinds = re.findall(r'"([^"]+)"', SCHEMA.split("OrganisationKind enum [")[1].split("]")[0])
+    assert set(kinds) == set(OrganisationType)
     assert set(re.findall(r'"([a-z-]+)"', "".join(re.findall(r"action ([^;]*?)appliesTo", SCHEMA)))) == set(Action)
 
 
@@ -57,7 +61,12 @@ def test_direct_care_is_for_clinicians_and_care_coordinators_near_the_patient(da
     expected = {
         (role, kind, Purpose.DIRECT_CARE)
         for role in (Role.CLINICIAN, Role.CARE_COORDINATOR)
-        for kind in ("practice", "pcn", "federation", "place")
+        for kind in (
+            OrganisationType.PRACTICE,
+            OrganisationType.PCN,
+            OrganisationType.FEDERATION,
+            OrganisationType.PLACE,
+        )
     }
     with database.tenant(tenant.id) as session:
         share(session, "Y00001", "U00001", start=DAY, document="DSA-1")
@@ -98,7 +107,7 @@ def test_a_list_is_the_same_decision_as_a_check(database, tenant) -> None:
 
 
 def test_a_practices_own_staff_need_its_agreement_too(database, tenant) -> None:
-    own = _principal(organisation="Y00001", kind="practice")
+    own = _principal(organisation="Y00001", kind=OrganisationType.PRACTICE)
     with database.tenant(tenant.id) as session:
         resource = PracticeRecords("Y00001")
         before = decide(session, own, Action.VIEW_PATIENT, resource, Purpose.DIRECT_CARE, on=DAY)
@@ -144,7 +153,7 @@ def test_an_agreement_of_one_tenant_gives_nothing_in_another(database, tenant, o
 def test_everyone_sees_the_home_page_and_their_own_session(database, tenant, role: Role) -> None:
     with database.tenant(tenant.id) as session:
         for action in (Action.SEE_HOME, Action.MANAGE_OWN_SESSION):
-            principal = _principal(role, "QT1", "icb")
+            principal = _principal(role, "QT1", OrganisationType.ICB)
             decision = decide(session, principal, action, TenantItself(tenant.id), role.purpose, on=DAY)
             assert decision.allowed
             assert decision.obligations == frozenset()

@@ -18,21 +18,22 @@ from cohortium_auth.login import Purpose, Role, SignedIn
 from cohortium_auth.policy.actions import Action, Obligation
 from cohortium_auth.policy.agreements import practices_sharing_with, shared_with
 from cohortium_auth.policy.book import Answer, Policy, Question, read_policies
+from cohortium_tenants.organisations import OrganisationType
 
 __all__ = ["Decision", "PracticeRecords", "Principal", "Reach", "TenantItself", "allowed_practices", "decide"]
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a person in one role of one organisation. `organisation_kind` is a word of the schema."""
+    """Who asks: a person in one role of one organisation."""
 
     person_id: UUID
     role: Role
     organisation: str
-    organisation_kind: str
+    organisation_kind: OrganisationType
 
     @classmethod
-    def of(cls, who: SignedIn, organisation_kind: str) -> Principal:
+    def of(cls, who: SignedIn, organisation_kind: OrganisationType) -> Principal:
         """Someone signed in."""
         return cls(who.person_id, who.role, who.organisation, organisation_kind)
 
