@@ -1,0 +1,42 @@
+"""The command line: `cohortium`. Each command stands in a module named for its noun; this one puts them together.
+
+Every command takes `--json`. Errors go to standard error with what to do about them; the exit code is 2 for input that
+cannot be used and 1 for anything else that failed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from cohortium_platform.errors import BadInput, CohortiumError
+from cohortium_plugins.errors import PackError
+from cohortium_plugins.importing import Unreadable
+from cohortium_web.cli import demo, organisations, records, registries, service, tenants
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="cohortium",
+    help="Population health registries: who needs what care, why, and who looked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(tenants.app, name="tenant")
+app.add_typer(organisations.app, name="organisation")
+for module in (service, records, registries, demo):
+    module.add_to(app)
+
+
+def main() -> None:
+    """Run a command; put every error of our own into words."""
+    try:
+        app()
+    except (CohortiumError, PackError, Unreadable) as error:
+        screen = Console(stderr=True)
+        screen.print(f"Error: {error.message if isinstance(error, CohortiumError) else error}", highlight=False)
+        if isinstance(error, CohortiumError) and error.advice:
+            screen.print(error.advice, highlight=False)
+        sys.exit(2 if isinstance(error, BadInput | PackError | Unreadable) else 1)

@@ -1,0 +1,109 @@
+"""`cohortium tenant`: tenants, their packs and their local codes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+from typing import Annotated
+
+import typer
+
+from cohortium_platform.errors import BadInput
+from cohortium_tenants.packs import add_local_code, enable_pack, enabled_packs, local_codes
+from cohortium_tenants.tenants import create_tenant, list_tenants
+from cohortium_web.cli.context import open_place
+from cohortium_web.cli.output import AsJson, Output
+
+__all__ = ["app", "operator"]
+
+app = typer.Typer(help="Tenants: create, list, enable packs, add local codes.", no_args_is_help=True)
+
+Slug = Annotated[str, typer.Argument(help="The tenant's short name.")]
+
+
+def operator() -> str:
+    """Name who acts from the command line, for the audit."""
+    return f"operator:{getpass.getuser()}"
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """List tenants."""
+    output = Output(as_json=as_json)
+    with open_place() as place:
+        tenants = list_tenants(place.database)
+    rows = [(tenant.slug, tenant.name, tenant.ods_code) for tenant in tenants]
+    output.table("Tenants", ["tenant", "name", "ODS code"], rows)
+    output.document([dict(zip(("tenant", "name", "ods_code"), row, strict=True)) for row in rows])
+
+
+@app.command()
+def create(
+    slug: Slug,
+    *,
+    name: Annotated[str, typer.Option(help="The ICB's name.")],
+    ods_code: Annotated[str, typer.Option(help="The ICB's ODS code.")],
+    as_json: AsJson = False,
+) -> None:
+    """Create a tenant, with keys of its own."""
+    output = Output(as_json=as_json)
+    with open_place() as place:
+        tenant = create_tenant(place.database, place.key_encryption, slug=slug, name=name, ods_code=ods_code)
+    output.say(f"Created {tenant.slug}.")
+    output.document({"tenant": tenant.slug, "id": tenant.id})
+
+
+@app.command("packs")
+def packs(slug: Slug, *, as_json: AsJson = False) -> None:
+    """List the packs that a tenant has enabled, and its local codes."""
+    output = Output(as_json=as_json)
+    with open_place() as place, place.database.tenant(place.tenant(slug).id) as session:
+        enabled = [(row.pack, row.version, row.definition_hash[:12], row.enabled) for row in enabled_packs(session)]
+        local = [(row.pack, row.codelist, row.code, row.term, row.reason) for row in local_codes(session)]
+    output.table("Enabled packs", ["pack", "version", "definition", "since"], enabled)
+    output.table("Local codes", ["pack", "codelist", "code", "term", "reason"], local)
+    output.document(
+        {
+            "packs": [dict(zip(("pack", "version", "definition", "since"), row, strict=True)) for row in enabled],
+            "local_codes": [dict(zip(("pack", "codelist", "code", "term", "reason"), r, strict=True)) for r in local],
+        }
+    )
+
+
+@app.command("enable-pack")
+def enable(slug: Slug, pack: Annotated[str, typer.Argument(help="The pack's id.")], *, as_json: AsJson = False) -> None:
+    """Enable an installed pack in its installed version."""
+    output = Output(as_json=as_json)
+    with open_place() as place, place.database.tenant(place.tenant(slug).id) as session:
+        enable_pack(session, pack, by=operator())
+    output.say(f"{pack} is enabled in {slug}. Run: cohortium evaluate --tenant {slug} --pack {pack}")
+    output.document({"tenant": slug, "pack": pack})
+
+
+@app.command("add-local-code")
+def add_code(  # noqa: PLR0913 - each is an option of the command
+    slug: Slug,
+    pack: Annotated[str, typer.Argument(help="The pack's id.")],
+    codelist: Annotated[str, typer.Argument(help="The codelist to extend.")],
+    code: Annotated[int, typer.Argument(help="The code in the tenant's own system; not a SNOMED CT concept.")],
+    *,
+    term: Annotated[str, typer.Option(help="What it means.")],
+    reason: Annotated[str, typer.Option(help="Why it is added.")],
+    since: Annotated[str, typer.Option(help="The day from which it is used, as YYYY-MM-DD.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Extend a codelist by a code of the tenant's own system."""
+    output = Output(as_json=as_json)
+    with open_place() as place, place.database.tenant(place.tenant(slug).id) as session:
+        start = parse_day(since) if since else dt.datetime.now(dt.UTC).date()
+        add_local_code(session, pack, codelist, code, term, since=start, reason=reason, by=operator())
+    output.say(f"{code} is now in {codelist} for {slug}.")
+    output.document({"tenant": slug, "pack": pack, "codelist": codelist, "code": code})
+
+
+def parse_day(text: str) -> dt.date:
+    """Read a day. Raises `BadInput`."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as wrong:
+        raise BadInput(f"{text} is not a day.", "Write YYYY-MM-DD, such as 2025-11-30.") from wrong
