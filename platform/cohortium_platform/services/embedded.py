@@ -78,7 +78,7 @@ def ensure_started(directory: Path, *, durable: bool = True) -> Services:
     account = postgres_account()
     places = find_places(directory, account)
     services = Services(places)
-    _start_postgres(places, account, durable=durable)
+    _start_postgres(services, account, durable=durable)
     _make_roles(services)
     _start_redis(places)
     return services
@@ -104,25 +104,36 @@ def remove(directory: Path) -> None:
     places.passwords_file.unlink(missing_ok=True)
 
 
-def _start_postgres(places: Places, account: Account, *, durable: bool) -> None:
+def _start_postgres(services: Services, account: Account, *, durable: bool) -> None:
+    places = services.places
     programs = postgres_programs(places, account)
     if not (places.cluster / "PG_VERSION").exists():
         _make_cluster(places, account, programs)
     account.own(places.sockets)
-    status = account.run(programs / "pg_ctl", "-D", places.cluster, "status")
-    if status.returncode == 0 and (places.sockets / ".s.PGSQL.5432").exists():
-        return
     log = places.cluster / "server.log"
     options = f"-c listen_addresses= -c unix_socket_directories='{places.sockets}' -c unix_socket_permissions=0700"
     if not durable:
         options += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
-    start: list[str | Path] = ["-D", places.cluster, "-w", "-l", log, "-o", options, "start"]
-    if account.run(programs / "pg_ctl", *start).returncode != 0:
-        # Another process may have started it at the same moment.
-        if account.run(programs / "pg_ctl", "-D", places.cluster, "status").returncode == 0:
-            return
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-5:]) if log.exists() else "It left no log."
-        raise Unavailable(f"The embedded PostgreSQL did not start:\n{last}", f"Its whole log is {log}.")
+    deadline = time.monotonic() + _SECONDS
+    # A server that was killed looks alive for a moment, and another process may be starting this one: try again.
+    while not _postgres_answers(services):
+        account.run(programs / "pg_ctl", "-D", places.cluster, "-w", "-l", log, "-o", options, "start")
+        if time.monotonic() > deadline:
+            last = "\n".join(log.read_text(errors="replace").splitlines()[-5:]) if log.exists() else "It left no log."
+            raise Unavailable(f"The embedded PostgreSQL did not start:\n{last}", f"Its whole log is {log}.")
+        time.sleep(0.05)
+
+
+def _postgres_answers(services: Services) -> bool:
+    try:
+        with psycopg.connect(_administration(services), connect_timeout=5):
+            return True
+    except psycopg.OperationalError:
+        return False
+
+
+def _administration(services: Services) -> str:
+    return services.database_url("postgres").replace(f"@/{_DATABASE}?", "@/postgres?")
 
 
 def _make_cluster(places: Places, account: Account, programs: Path) -> None:
@@ -149,9 +160,8 @@ def _make_cluster(places: Places, account: Account, programs: Path) -> None:
 
 def _make_roles(services: Services) -> None:
     """Make the owner and its database, once."""
-    address = services.database_url("postgres").replace(f"@/{_DATABASE}?", "@/postgres?")
     owner = sql.Identifier(OWNER_ROLE)
-    with psycopg.connect(address, autocommit=True) as connection:
+    with psycopg.connect(_administration(services), autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER_ROLE]).fetchone():
             password = sql.Literal(services.places.passwords().owner)
             connection.execute(
