@@ -1,0 +1,93 @@
+"""Searching, opening and erasing identities, in the caller's transaction.
+
+Here: what a page needs. Not here: whether someone may (cohortium_auth), and writing in bulk (`loading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete, func
+from sqlmodel import Session, col, select
+
+from cohortium_platform.identities.identity import Identity
+from cohortium_platform.identities.loading import bound_to
+from cohortium_platform.identities.models import IdentityTerm, SealedIdentity
+from cohortium_platform.identities.terms import START_LETTERS, Terms, name_words, nhs_number_in
+from cohortium_platform.keys import TenantKeys
+
+__all__ = ["erase", "open_many", "search"]
+
+
+def search(session: Session, keys: TenantKeys, text: str, *, practices: Collection[str]) -> frozenset[int]:
+    """Patients of these practices whose NHS number the text is, or whose name has every word of it.
+
+    A word of three letters also finds names that begin with it; where no name has a longer word whole, names that
+    begin with its first three letters are found. Empty text finds nobody. Nothing is decrypted.
+    """
+    terms = Terms(keys)
+    if (number := nhs_number_in(text)) is not None:
+        return _having_all(session, [[terms.nhs_number(number)]], practices)
+    words = name_words(text)
+    exact = [
+        [terms.word(word), terms.start(word)] if len(word) == START_LETTERS else [terms.word(word)] for word in words
+    ]
+    found = _having_all(session, exact, practices)
+    if found or not any(len(word) > START_LETTERS for word in words):
+        return found
+    begun = [[terms.word(word) if len(word) < START_LETTERS else terms.start(word)] for word in words]
+    return _having_all(session, begun, practices)
+
+
+def _having_all(session: Session, words: Sequence[Sequence[int]], practices: Collection[str]) -> frozenset[int]:
+    """Patients who have, at one practice, a term of each word."""
+    if not words or not practices:
+        return frozenset()
+    found: frozenset[tuple[str, int]] | None = None
+    for alternatives in words:
+        statement = select(IdentityTerm.practice, IdentityTerm.patient_id).where(
+            col(IdentityTerm.term).in_(alternatives), col(IdentityTerm.practice).in_(practices)
+        )
+        having = frozenset((practice, patient) for practice, patient in session.exec(statement))
+        found = having if found is None else found & having
+        if not found:
+            return frozenset()
+    return frozenset(patient for _, patient in found or ())
+
+
+def open_many(
+    session: Session, keys: TenantKeys, patient_ids: Collection[int], *, practices: Collection[str] | None = None
+) -> dict[int, Identity]:
+    """Decrypt these patients' identities: give it the page shown and no more. Unknown patients are left out.
+
+    Where several practices supplied one, that of the practice where the patient is registered counts, and of those the
+    one written last. `practices` limits whose word is taken. Raises `CohortiumError` on one that was tampered with.
+    """
+    statement = select(SealedIdentity).where(col(SealedIdentity.patient_id).in_(patient_ids))
+    if practices is not None:
+        statement = statement.where(col(SealedIdentity.practice).in_(practices))
+    best: dict[int, SealedIdentity] = {}
+    for row in session.exec(statement.order_by("registered", "written", "practice")):
+        best[row.patient_id] = row
+    return {
+        patient: Identity.from_bytes(keys.open(row.sealed, bound_to(row.practice, patient, row.version)))
+        for patient, row in best.items()
+    }
+
+
+def erase(session: Session, patient_ids: Collection[int]) -> int:
+    """Remove these patients' identities and everything they are found by; returns how many rows held one."""
+    where = col(SealedIdentity.patient_id).in_(patient_ids)
+    count = session.exec(select(func.count()).select_from(SealedIdentity).where(where)).one()
+    rows = session.exec(select(SealedIdentity.practice, SealedIdentity.patient_id, SealedIdentity.terms).where(where))
+    for practice, patient, terms in rows.all():
+        session.connection().execute(
+            delete(IdentityTerm).where(
+                col(IdentityTerm.term).in_(terms),
+                col(IdentityTerm.practice) == practice,
+                col(IdentityTerm.patient_id) == patient,
+            )
+        )
+    session.connection().execute(delete(SealedIdentity).where(where))
+    session.expire_all()
+    return count
