@@ -2,6 +2,7 @@
 
 Other engines are compared with this one. Not here: reading records, status (`status`), explaining (`explain`).
 """
+# Longer than 400 lines because each node type has its meaning here, one beside the other.
 
 from __future__ import annotations
 
