@@ -6,7 +6,8 @@ Not here: frames and series (`language`), packs (`pack`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from datetime import date
+from typing import overload
 
 from cohortium_plugins import language
 from cohortium_plugins.errors import DefinitionError
@@ -31,6 +32,16 @@ from cohortium_plugins.model.values import Duration, Scalar, ValueType
 __all__ = ["Cohort", "Indicator", "Parameter", "Stratifier", "adjustment", "declined", "unsuitable"]
 
 
+@overload
+def Parameter(name: str, default: bool, *, title: str, choices: Sequence[bool]) -> BoolSeries: ...  # noqa: FBT001
+@overload
+def Parameter(name: str, default: str, *, title: str, choices: Sequence[str]) -> TextSeries: ...
+@overload
+def Parameter(name: str, default: float, *, title: str, choices: Sequence[float]) -> NumberSeries: ...
+@overload
+def Parameter(name: str, default: date, *, title: str, choices: Sequence[date]) -> DateSeries: ...
+@overload
+def Parameter(name: str, default: Duration, *, title: str, choices: Sequence[Duration]) -> DurationSeries: ...
 def Parameter(name: str, default: Scalar, *, title: str, choices: Sequence[Scalar]) -> Series:  # noqa: N802 - reads as a noun
     """Declare the only kind of thing a tenant may change without a new version; gives its value as a series."""
     kind = language.type_of(default)
@@ -173,4 +184,4 @@ def age_band(*starts: int) -> TextSeries:
         label = f"{low}+" if high is None else f"{low}-{high - 1}"
         branches.append((low, label))
     ordered = [language.when(patient.age >= low).then(label) for low, label in reversed(branches)]
-    return cast("TextSeries", language.case(*ordered))
+    return language.case(*ordered)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Generic, NoReturn, Self, TypeVar
+from typing import Generic, NoReturn, Self, TypeVar, cast, overload
 
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model import nodes
@@ -237,6 +237,7 @@ _WRAPPERS: dict[ValueType, type[Series]] = {
 }
 
 S = TypeVar("S", bound=Series)
+S_co = TypeVar("S_co", bound=Series, covariant=True)
 
 
 def wrap(node: nodes.Series) -> Series:
@@ -333,6 +334,16 @@ class Pick:
     def value(self) -> NumberSeries:
         """The row's number."""
         return self._column("value", NumberSeries)
+
+    @property
+    def unit(self) -> TextSeries:
+        """The unit of the row's number, as the source wrote it."""
+        return self._column("unit", TextSeries)
+
+    @property
+    def episode(self) -> TextSeries:
+        """The episode type of the entry: first, new, review; unknown where the feed does not carry it."""
+        return self._column("episode", TextSeries)
 
     @property
     def kind(self) -> TextSeries:
@@ -511,9 +522,7 @@ class _Patient:
         """Fifth of deprivation, 1 the most deprived; two deciles each."""
         decile = self.imd_decile
         branches = [when(decile <= 2 * fifth).then(fifth) for fifth in (1, 2, 3, 4)]
-        result = case(*branches, when(decile.is_known).then(5))
-        assert isinstance(result, NumberSeries)  # noqa: S101 - tells the type checker; the branches are numbers
-        return result
+        return case(*branches, when(decile.is_known).then(5))
 
 
 patient = _Patient()
@@ -591,7 +600,7 @@ def _difference(start: DateSeries | date, end: DateSeries | date, unit: Unit) ->
     return NumberSeries(nodes.DateDifference(as_node(start, kind=kind), as_node(end, kind=kind), unit))
 
 
-class _Branch(Generic[S]):
+class _Branch(Generic[S_co]):
     def __init__(self, condition: BoolSeries | None, result: Series | Scalar) -> None:
         self.condition, self.result = condition, result
 
@@ -600,22 +609,42 @@ class _When:
     def __init__(self, condition: BoolSeries) -> None:
         self.condition = condition
 
+    @overload
+    def then(self, result: S) -> _Branch[S]: ...
+    @overload
+    def then(self, result: bool) -> _Branch[BoolSeries]: ...  # noqa: FBT001 - a value like any other
+    @overload
+    def then(self, result: str) -> _Branch[TextSeries]: ...
+    @overload
+    def then(self, result: float) -> _Branch[NumberSeries]: ...
+    @overload
+    def then(self, result: date) -> _Branch[DateSeries]: ...
     def then(self, result: Series | Scalar) -> _Branch[Series]:
         """Give the value of this branch."""
         return _Branch(self.condition, result)
 
 
 def when(condition: BoolSeries) -> _When:
-    """Begin a branch of `case`."""
+    """Begin a branch of `case`: the condition under which its value is taken."""
     return _When(condition)
 
 
+@overload
+def otherwise(result: S) -> _Branch[S]: ...
+@overload
+def otherwise(result: bool) -> _Branch[BoolSeries]: ...  # noqa: FBT001 - a value like any other
+@overload
+def otherwise(result: str) -> _Branch[TextSeries]: ...
+@overload
+def otherwise(result: float) -> _Branch[NumberSeries]: ...
+@overload
+def otherwise(result: date) -> _Branch[DateSeries]: ...
 def otherwise(result: Series | Scalar) -> _Branch[Series]:
     """Give the last branch of `case`."""
     return _Branch(None, result)
 
 
-def case(*branches: _Branch[Series]) -> Series:
+def case(*branches: _Branch[S]) -> S:
     """The value of the first branch whose condition holds; unknown when none does and there is no `otherwise`."""
     conditions = [b.condition.node for b in branches if b.condition is not None]
     tested = [b for b in branches if b.condition is not None]
@@ -624,7 +653,7 @@ def case(*branches: _Branch[Series]) -> Series:
     first = as_node(tested[0].result)
     values = (first, *(as_node(b.result, like=first) for b in tested[1:]))
     last = as_node(branches[-1].result, like=first) if len(tested) < len(branches) else None
-    return wrap(nodes.Case(tuple(conditions), values, last))
+    return cast("S", wrap(nodes.Case(tuple(conditions), values, last)))
 
 
 def text(constant: str) -> TextSeries:
