@@ -9,16 +9,16 @@ only copies that file. COPY may not write to a table under row-level security, s
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
-from uuid import UUID
 
 import psycopg
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from cohortium_platform.database import tenant_of
@@ -27,7 +27,15 @@ from cohortium_platform.identities.models import SealedIdentity
 from cohortium_platform.identities.terms import Terms
 from cohortium_platform.keys import TenantKeys
 
-__all__ = ["IdentityBatch", "IdentityChanges", "IdentitySealer", "apply_changes", "bound_to", "digests"]
+__all__ = [
+    "IdentityBatch",
+    "IdentityChanges",
+    "IdentitySealer",
+    "apply_changes",
+    "bound_to",
+    "digests",
+    "rebuild_terms",
+]
 
 _DIGEST_BYTES = 16
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
@@ -38,14 +46,18 @@ _COPY_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class IdentityBatch:
-    """Identities of one practice, as columns of one length. `plain` is `Identity.to_bytes`."""
+    """Identities of one practice, as columns of one length.
+
+    `plain` is `Identity.to_bytes`; `names` are all of a patient's names; `untrusted_numbers` are NHS numbers that the
+    pseudonym was not made of, and by which the patient is to be found all the same.
+    """
 
     practice: str
     patient_ids: Sequence[int]
     registered: Sequence[bool]
     plain: Sequence[bytes]
-    nhs_numbers: Sequence[str | None]
     names: Sequence[str]
+    untrusted_numbers: Sequence[str | None]
 
 
 @dataclass(slots=True)
@@ -89,14 +101,16 @@ class IdentitySealer:
 
     def add(self, batch: IdentityBatch, known: Mapping[int, bytes]) -> None:
         """Seal a practice's whole set of identities; patients of `known` (`digests`) that are not in it depart."""
-        columns = zip(batch.patient_ids, batch.registered, batch.plain, batch.nhs_numbers, batch.names, strict=True)
-        for patient, registered, plain, nhs_number, name in columns:
+        columns = zip(
+            batch.patient_ids, batch.registered, batch.plain, batch.names, batch.untrusted_numbers, strict=True
+        )
+        for patient, registered, plain, name, number in columns:
             digest = self._digest(plain, registered=registered)
             if known.get(patient) == digest:
                 continue
             terms = self._terms.of_name(name)
-            if nhs_number is not None:
-                terms = terms | {self._terms.nhs_number(nhs_number)}
+            if number is not None:
+                terms.add(self._terms.nhs_number(number))
             sealed = self._keys.seal(plain, bound_to(batch.practice, patient, VERSION))
             self._file.write(_Row(batch.practice, patient, registered, digest, sealed, sorted(terms)).as_copied())
             self.changes.written += 1
@@ -104,8 +118,8 @@ class IdentitySealer:
 
     def _digest(self, plain: bytes, *, registered: bool) -> bytes:
         """A keyed hash: it says that two deliveries agree, and nothing of what they say."""
-        said = b"identity\0" + bytes([VERSION, registered]) + plain
-        return hmac.digest(self._keys.search, said, "sha256")[:_DIGEST_BYTES]
+        said = bytes([VERSION, registered]) + plain
+        return hashlib.blake2b(said, digest_size=_DIGEST_BYTES, key=self._keys.search, person=b"identity").digest()
 
 
 class _Row(NamedTuple):
@@ -121,7 +135,7 @@ class _Row(NamedTuple):
     def as_copied(self) -> bytes:
         """PostgreSQL's binary COPY form: the number of fields, then each after its length, big end first."""
         name, count = self.practice.encode(), len(self.terms)
-        elements = b"".join(struct.pack(">iq", 8, term) for term in self.terms)
+        elements = struct.pack(">" + "iq" * count, *(part for term in self.terms for part in (8, term)))
         dimensions = struct.pack(">ii", count, 1) if count else b""
         array = struct.pack(">iii", 1 if count else 0, 0, _INT8_OID) + dimensions + elements
         return b"".join(
@@ -152,18 +166,21 @@ def apply_changes(session: Session, changes: IdentityChanges) -> None:
             for practice, patients in changes.departed.items():
                 for patient in patients:
                     copy.write_row((practice, patient))
-        _merge(cursor, tenant_of(session))
+        cursor.execute("ANALYZE arriving")
+        cursor.execute("ANALYZE departing")
+        cursor.execute(_FORGET)
+        cursor.execute(_WRITE, (tenant_of(session),))
+        changed = cursor.execute("SELECT practice FROM arriving UNION SELECT practice FROM departing").fetchall()
+        cursor.execute("DROP TABLE arriving, departing")
+    rebuild_terms(session, frozenset(practice for (practice,) in changed))
     session.expire_all()
 
 
-def _merge(cursor: psycopg.Cursor[tuple[object, ...]], tenant: UUID) -> None:
-    cursor.execute("ANALYZE arriving")
-    cursor.execute("ANALYZE departing")
-    cursor.execute(_FORGET_TERMS)
-    cursor.execute(_FORGET)
-    cursor.execute(_WRITE, (tenant,))
-    cursor.execute(_WRITE_TERMS, (tenant,))
-    cursor.execute("DROP TABLE arriving, departing")
+def rebuild_terms(session: Session, practices: Collection[str]) -> None:
+    """Make the terms of these practices anew from their identities."""
+    names = {"tenant": tenant_of(session), "practices": sorted(practices)}
+    session.connection().execute(text(_FORGET_TERMS), names)
+    session.connection().execute(text(_WRITE_TERMS), names)
 
 
 _ARRIVING = """
@@ -173,15 +190,6 @@ _ARRIVING = """
     ) ON COMMIT DROP
 """
 _DEPARTING = "CREATE TEMPORARY TABLE departing (practice text, patient_id bigint) ON COMMIT DROP"
-_FORGET_TERMS = """
-    DELETE FROM identity_terms USING (
-        SELECT practice, patient_id, unnest(terms) AS term FROM identities
-        JOIN (SELECT practice, patient_id FROM arriving UNION SELECT practice, patient_id FROM departing) AS changed
-        USING (practice, patient_id)
-    ) AS old
-    WHERE identity_terms.term = old.term AND identity_terms.practice = old.practice
-    AND identity_terms.patient_id = old.patient_id
-"""
 _FORGET = """
     DELETE FROM identities USING departing
     WHERE identities.practice = departing.practice AND identities.patient_id = departing.patient_id
@@ -194,7 +202,10 @@ _WRITE = """
         version = excluded.version, registered = excluded.registered, digest = excluded.digest,
         sealed = excluded.sealed, terms = excluded.terms, written = now()
 """
+_FORGET_TERMS = "DELETE FROM identity_terms WHERE practice = ANY(:practices)"
 _WRITE_TERMS = """
-    INSERT INTO identity_terms (tenant_id, term, practice, patient_id)
-    SELECT %s, term, practice, patient_id FROM arriving, unnest(terms) AS term ORDER BY term, practice, patient_id
+    INSERT INTO identity_terms (tenant_id, practice, term, patient_ids)
+    SELECT CAST(:tenant AS uuid), practice, term, array_agg(patient_id)
+    FROM identities, unnest(terms) AS term
+    WHERE practice = ANY(:practices) GROUP BY practice, term ORDER BY practice, term
 """

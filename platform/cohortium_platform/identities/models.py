@@ -19,7 +19,7 @@ class SealedIdentity(TenantTable, table=True):
 
     One row a practice: what a new practice knows (an address, a telephone number) does not show at the old one.
     `digest` is keyed and tells whether a new delivery says anything else; `terms` are the hashes it is found by, kept
-    here so that they can be removed again without opening it.
+    here so that `identity_terms` can be made from them without opening anything.
     """
 
     __tablename__ = "identities"
@@ -43,13 +43,13 @@ class SealedIdentity(TenantTable, table=True):
 
 
 class IdentityTerm(TenantTable, table=True):
-    """One keyed hash by which a patient is found. The key begins with the hash, so that a search is an index scan, and
-    goes on with the practice, so that reach is applied there.
+    """The patients of a practice who are found by one keyed hash. Practice and hash are the key: a search is an index
+    scan, and reach is applied in it.
     """
 
     __tablename__ = "identity_terms"
     travels: ClassVar[Travels] = Travels.DERIVED
 
-    term: int = Field(primary_key=True, sa_type=BigInteger)
     practice: str = Field(primary_key=True)
-    patient_id: int = Field(primary_key=True, sa_type=BigInteger)
+    term: int = Field(primary_key=True, sa_type=BigInteger)
+    patient_ids: list[int] = Field(sa_type=ARRAY(BigInteger))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from cohortium_platform.identities.identity import Identity
-from cohortium_platform.identities.loading import bound_to
+from cohortium_platform.identities.loading import bound_to, rebuild_terms
 from cohortium_platform.identities.models import IdentityTerm, SealedIdentity
+from cohortium_platform.identities.pseudonyms import pseudonym_of_nhs_number
 from cohortium_platform.identities.terms import START_LETTERS, Terms, name_words, nhs_number_in
 from cohortium_platform.keys import TenantKeys
 
@@ -27,7 +28,8 @@ def search(session: Session, keys: TenantKeys, text: str, *, practices: Collecti
     """
     terms = Terms(keys)
     if (number := nhs_number_in(text)) is not None:
-        return _having_all(session, [[terms.nhs_number(number)]], practices)
+        untrusted = _having_all(session, [[terms.nhs_number(number)]], practices)
+        return untrusted | _existing(session, pseudonym_of_nhs_number(keys, number), practices)
     words = name_words(text)
     exact = [
         [terms.word(word), terms.start(word)] if len(word) == START_LETTERS else [terms.word(word)] for word in words
@@ -39,20 +41,30 @@ def search(session: Session, keys: TenantKeys, text: str, *, practices: Collecti
     return _having_all(session, begun, practices)
 
 
+def _existing(session: Session, patient_id: int, practices: Collection[str]) -> frozenset[int]:
+    """The patient, when one of these practices knows them."""
+    statement = select(SealedIdentity.patient_id).where(
+        col(SealedIdentity.patient_id) == patient_id, col(SealedIdentity.practice).in_(practices)
+    )
+    return frozenset(session.exec(statement))
+
+
 def _having_all(session: Session, words: Sequence[Sequence[int]], practices: Collection[str]) -> frozenset[int]:
     """Patients who have, at one practice, a term of each word."""
     if not words or not practices:
         return frozenset()
-    found: frozenset[tuple[str, int]] | None = None
-    for alternatives in words:
-        statement = select(IdentityTerm.practice, IdentityTerm.patient_id).where(
-            col(IdentityTerm.term).in_(alternatives), col(IdentityTerm.practice).in_(practices)
-        )
-        having = frozenset((practice, patient) for practice, patient in session.exec(statement))
-        found = having if found is None else found & having
-        if not found:
-            return frozenset()
-    return frozenset(patient for _, patient in found or ())
+    wanted = [term for alternatives in words for term in alternatives]
+    statement = select(IdentityTerm).where(
+        col(IdentityTerm.practice).in_(practices), col(IdentityTerm.term).in_(wanted)
+    )
+    having: dict[str, dict[int, frozenset[int]]] = {}
+    for row in session.exec(statement):
+        having.setdefault(row.practice, {})[row.term] = frozenset(row.patient_ids)
+    found: set[int] = set()
+    for by_term in having.values():
+        of_each = [frozenset[int]().union(*(by_term.get(term, ()) for term in word)) for word in words]
+        found |= frozenset.intersection(*of_each)
+    return frozenset(found)
 
 
 def open_many(
@@ -78,16 +90,8 @@ def open_many(
 def erase(session: Session, patient_ids: Collection[int]) -> int:
     """Remove these patients' identities and everything they are found by; returns how many rows held one."""
     where = col(SealedIdentity.patient_id).in_(patient_ids)
-    count = session.exec(select(func.count()).select_from(SealedIdentity).where(where)).one()
-    rows = session.exec(select(SealedIdentity.practice, SealedIdentity.patient_id, SealedIdentity.terms).where(where))
-    for practice, patient, terms in rows.all():
-        session.connection().execute(
-            delete(IdentityTerm).where(
-                col(IdentityTerm.term).in_(terms),
-                col(IdentityTerm.practice) == practice,
-                col(IdentityTerm.patient_id) == patient,
-            )
-        )
+    practices = session.exec(select(SealedIdentity.practice).where(where)).all()
     session.connection().execute(delete(SealedIdentity).where(where))
+    rebuild_terms(session, frozenset(practices))
     session.expire_all()
-    return count
+    return len(practices)

@@ -1,6 +1,7 @@
-"""Search terms: keyed hashes of an NHS number, of name words, and of each word's first three letters.
+"""Search terms: keyed hashes of name words, of each word's first three letters, and of untrusted NHS numbers.
 
-Here: how text is normalised and hashed. Not here: the table of terms.
+Here: how text is normalised and hashed. Not here: the table of terms. An NHS number that is trusted needs no term: its
+keyed hash is the patient's pseudonym (`pseudonyms`).
 
 A term is 64 bits of HMAC-SHA-256 under the tenant's search key: enough that no two words of a tenant meet by chance,
 and nothing without the key. What kind of thing was hashed is part of it, so that a name is never found by a number.
@@ -32,6 +33,8 @@ def nhs_number_in(text: str) -> str | None:
 
 def name_words(text: str) -> list[str]:
     """Words of a name as they are compared: no case, accents or apostrophes; a hyphen parts words."""
+    if text.isascii():
+        return list(dict.fromkeys(_WORD.findall(_INSIDE_WORD.sub("", text).lower())))
     folded = unicodedata.normalize("NFKD", _INSIDE_WORD.sub("", text)).casefold()
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
     return list(dict.fromkeys(_WORD.findall(plain)))
@@ -42,10 +45,10 @@ class Terms:
 
     def __init__(self, keys: TenantKeys) -> None:
         self._hash: Callable[[bytes], bytes] = keys.search_hash
-        self.of_name: Callable[[str], frozenset[int]] = functools.lru_cache(_REMEMBERED)(self._of_name)
+        self._of_word: Callable[[str], tuple[int, ...]] = functools.lru_cache(_REMEMBERED)(self._make_of_word)
 
     def nhs_number(self, digits: str) -> int:
-        """The term of an NHS number of ten digits."""
+        """The term of an NHS number of ten digits that is not what the patient's pseudonym was made of."""
         return self._term(b"nhs\0", digits)
 
     def word(self, word: str) -> int:
@@ -56,12 +59,12 @@ class Terms:
         """The term of a normalised word's first three letters."""
         return self._term(b"start\0", word[:START_LETTERS])
 
-    def _of_name(self, name: str) -> frozenset[int]:
+    def of_name(self, name: str) -> set[int]:
         """All terms of a name: its words, and the first letters of those that have as many."""
-        words = name_words(name)
-        return frozenset(
-            [self.word(word) for word in words] + [self.start(word) for word in words if len(word) >= START_LETTERS]
-        )
+        return {term for word in name_words(name) for term in self._of_word(word)}
+
+    def _make_of_word(self, word: str) -> tuple[int, ...]:
+        return (self.word(word), self.start(word)) if len(word) >= START_LETTERS else (self.word(word),)
 
     def _term(self, kind: bytes, text: str) -> int:
         return int.from_bytes(self._hash(kind + text.encode())[:8], "big", signed=True)
