@@ -1,0 +1,1 @@
+"""Answers for programs. Not here: pages for people (`pages`)."""

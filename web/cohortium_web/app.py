@@ -1,0 +1,65 @@
+"""The web application: `create_app(settings)`.
+
+Here: routers put together, static files, start and stop. Not here: any page (`pages`), any answer for programs (`api`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from cohortium_platform.settings import Settings
+from cohortium_web.api import health
+from cohortium_web.middleware import wrap
+from cohortium_web.pages.home import routes as home
+from cohortium_web.pages.sign_in import demo
+from cohortium_web.pages.sign_in import routes as sign_in
+from cohortium_web.problems import handle_errors
+from cohortium_web.site import Site
+from cohortium_web.templating import ASSETS, STATIC, warm_up
+
+__all__ = ["PUBLIC", "create_app"]
+
+PUBLIC = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-in/demo", "/static", "/assets"})
+"""Every route that asks for no signing in. Any other declares its action with `requires`; a test walks them all."""
+
+
+class _KeptFiles(StaticFiles):
+    """Static files that a browser may keep: for ever when their address holds their content's hash."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve one file."""
+        response = await super().get_response(path, scope)
+        hashed = b"v=" in scope["query_string"]
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "public, max-age=3600"
+        return response
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application. It opens the database when it starts to serve, and not before."""
+    site = Site(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await to_thread.run_sync(site.open)
+        await to_thread.run_sync(warm_up)
+        yield
+        await to_thread.run_sync(site.close)
+
+    app = FastAPI(title="Cohortium", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = site
+    wrap(app)
+    handle_errors(app)
+    for router in (health.router, sign_in.router, home.router):
+        app.include_router(router)
+    if settings.demo:
+        app.include_router(demo.router)
+    app.mount("/static", _KeptFiles(directory=STATIC), name="static")
+    app.mount("/assets", _KeptFiles(directory=ASSETS), name="assets")
+    return app

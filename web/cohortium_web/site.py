@@ -1,0 +1,46 @@
+"""What every request stands on: settings, database, keys, signatures. One to a process.
+
+Not here: anything of one request (`asking`).
+"""
+
+from __future__ import annotations
+
+from cohortium_auth.login import CookieSigner, DemoSignIn, open_cookie_signer
+from cohortium_auth.policy import read_policies
+from cohortium_platform.database import Database
+from cohortium_platform.errors import CohortiumError
+from cohortium_platform.keys import KeyEncryption, load_key_encryption
+from cohortium_platform.settings import Settings
+
+__all__ = ["Site"]
+
+
+class Site:
+    """Opened when the server starts and closed when it stops; `open` may be called again after `close`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_url)
+        self.key_encryption: KeyEncryption = load_key_encryption(settings)
+        self._signer: CookieSigner | None = None
+
+    def open(self) -> None:
+        """Refuse to serve as a role that sees past row-level security; read keys and policies once."""
+        self.database.verify_role()
+        self._signer = open_cookie_signer(self.database, self.key_encryption)
+        read_policies()
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.database.close()
+
+    @property
+    def signer(self) -> CookieSigner:
+        """Signs cookies and forms."""
+        if self._signer is None:
+            raise CohortiumError("The site was not opened.", "Start it through its lifespan.")
+        return self._signer
+
+    def demo_sign_in(self) -> DemoSignIn:
+        """The demonstration's way to sign in. Raises `BadSettings` outside demonstration mode."""
+        return DemoSignIn(self.settings, self.database)
