@@ -32,6 +32,11 @@ def _half_of_memory() -> str:
     return f"{max(total // 2**21, 256)}MiB"
 
 
+def _processors() -> int:
+    """Processors that this process may use; not every system can say, and then all of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """What the service needs to know before it starts. Use `load_settings` to get one with errors people can act on."""
 
@@ -75,7 +80,7 @@ class Settings(BaseSettings):
         examples=["4GB", "512MiB"],
     )
     threads: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)),
+        default_factory=_processors,
         ge=1,
         le=1024,
         description="Threads that one evaluation may use",

