@@ -3,6 +3,7 @@
     PackError               anything wrong with a pack; carries advice
     ├── DefinitionError     a rule cannot be written so (types, names, windows)
     ├── CodelistError       a codelist file is missing or malformed
+    ├── GoldenError         a file of golden patients is malformed
     └── MalformedPack       a serialised pack does not follow the schema
 
 Each says what is wrong and then what to write instead.
@@ -10,7 +11,7 @@ Each says what is wrong and then what to write instead.
 
 from __future__ import annotations
 
-__all__ = ["CodelistError", "DefinitionError", "MalformedPack", "PackError"]
+__all__ = ["CodelistError", "DefinitionError", "GoldenError", "MalformedPack", "PackError"]
 
 
 class PackError(Exception):
@@ -27,6 +28,10 @@ class DefinitionError(PackError):
 
 class CodelistError(PackError):
     """A codelist file is missing or malformed."""
+
+
+class GoldenError(PackError):
+    """A file of golden patients is malformed; the message names the file, the patient and the key."""
 
 
 class MalformedPack(PackError):  # noqa: N818 - the name says what is wrong

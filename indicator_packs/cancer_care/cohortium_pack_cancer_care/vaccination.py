@@ -106,8 +106,8 @@ flu = Indicator(
     description=(
         "Vaccinated since the last 1 September; next due on the one after. Those not vaccinated are due on the day "
         "from which they can be (1 September when pregnant or under 18, otherwise 1 October), overdue from the day "
-        "after until 31 March, and from April due on the next 1 September. All members are shown unless the tenant counts "
-        "only people eligible for a free vaccine."
+        "after until 31 March, and from April due on the next 1 September. All members are shown unless the "
+        "tenant counts only people eligible for a free vaccine."
     ),
     group="Vaccination",
     cohort=cancer_cohort,

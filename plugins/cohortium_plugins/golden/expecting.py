@@ -1,0 +1,87 @@
+"""What a golden patient's `expect` and `at` say, turned into columns to compare."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from cohortium_plugins.golden.cases import ExpectedMember, ExpectedResult, Fact
+from cohortium_plugins.golden.rows import Complaint, nearest, read_code
+from cohortium_plugins.model.values import Status
+
+__all__ = ["NONE", "read_member", "read_result"]
+
+NONE = "none"
+"""Says that there must be no value: TOML has no word for it."""
+NOW = "now"
+"""As a due date: due from the day the indicator began to apply, shown as "Now"."""
+
+DATES = ("due_date", "met_date", "event_date", "since")
+CODES = ("value_code", "event_code", "shown_code")
+NUMBERS = ("value", "shown_number")
+RESULT_KEYS = (
+    "status", "reason", "due_date", "met_date", "value", "value_code", "value_text", "adjustment",
+    "event_date", "event_code", "event_source",
+)  # fmt: skip
+MEMBER_KEYS = ("member", "since", "shown_code", "shown_number", "shown_text", "strata", "results")
+
+
+def read_result(indicator: str, said: object, codes: Mapping[str, int], complain: Complaint) -> ExpectedResult:
+    """Read what an indicator must say: a status, or a table with one. No reason or adjustment said means none."""
+    table = {"status": said} if isinstance(said, str) else said
+    if not isinstance(table, dict):
+        raise complain("what is expected must be a status or a table.", 'Write "met", or { status = "met" }.')
+    for key in table:
+        if key not in RESULT_KEYS:
+            raise complain(f"a result has no {key}.", nearest(key, RESULT_KEYS))
+    statuses = [status.value for status in Status]
+    if table.get("status") not in statuses:
+        raise complain(f"{table.get('status')} is not a status.", nearest(str(table.get("status")), statuses))
+    fields: dict[str, Fact] = {"reason": None, "adjustment": None}
+    for key, item in table.items():
+        if key == "due_date" and item == NOW:
+            fields["due_now"] = True
+            continue
+        fields[key] = _fact(key, item, codes, complain)
+        if key == "due_date":
+            fields["due_now"] = False
+    return ExpectedResult(indicator, fields)
+
+
+def read_member(table: Mapping[str, object], codes: Mapping[str, int], complain: Complaint) -> ExpectedMember:
+    """Read what must hold of membership."""
+    for key in table:
+        if key not in MEMBER_KEYS:
+            raise complain(f"a member has no {key}.", nearest(key, MEMBER_KEYS))
+    member = table.get("member")
+    if not isinstance(member, bool):
+        raise complain("it is not said whether the patient is a member.", "Write member = true or member = false.")
+    strata = table.get("strata", {})
+    if not isinstance(strata, dict):
+        raise complain("strata must be a table.", 'Write strata = { sex = "female" }.')
+    fields = {
+        key: _fact(key, item, codes, complain)
+        for key, item in table.items()
+        if key not in ("member", "strata", "results")
+    }
+    return ExpectedMember(
+        member, fields, {name: None if value == NONE else str(value) for name, value in strata.items()}
+    )
+
+
+def _fact(key: str, item: object, codes: Mapping[str, int], complain: Complaint) -> Fact:
+    if item == NONE:
+        return None
+    if key in CODES:
+        return read_code(str(item), codes, complain)
+    if key in DATES:
+        if isinstance(item, dt.date):
+            return item
+        raise complain(f"{key} must be a day.", f'Write {key} = 2025-05-08, or "{NONE}".')
+    if key in NUMBERS:
+        if isinstance(item, int | float) and not isinstance(item, bool):
+            return float(item)
+        raise complain(f"{key} must be a number.", f'Write {key} = 28.4, or "{NONE}".')
+    if isinstance(item, str):
+        return item
+    raise complain(f"{key} must be text.", f'Write {key} = "...", or "{NONE}".')
