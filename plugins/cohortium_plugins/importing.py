@@ -6,19 +6,28 @@ platform does those for every importer alike, in columns, on what was staged.
 An importer reads one delivery (a file or a folder) and writes Parquet files into `Staging.directory`, named
 `<table>-<anything>.parquet`, with the columns of the tabular extract (`EXTRACT_COLUMNS`) that it can fill, each as text
 or as its natural type, and two more: `file` (text, relative to the delivery) and `line` (integer, counted from 1), so
-that every later finding can say where.
+that every later finding can say where. A delivered file that holds one table already, as CSV or Parquet, need not be
+copied: `Staging.delivered` has it read where it lies.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-__all__ = ["EXTRACT_COLUMNS", "ImportOptions", "Importer", "Severity", "Staging", "Unreadable"]
+__all__ = [
+    "EXTRACT_COLUMNS",
+    "DeliveredFile",
+    "ImportOptions",
+    "Importer",
+    "Severity",
+    "Staging",
+    "Unreadable",
+]
 
 EXTRACT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "patients": (
@@ -57,10 +66,37 @@ class ImportOptions:
     max_bytes: int = 64 * 2**30
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveredFile:
+    """A delivered file that holds one table, which is read where it lies.
+
+    `file` is its name relative to the delivery. `header` names all its columns in their order; `columns` gives for a
+    column of the extract those of the file that may hold it, of which the first that is not empty counts. A CSV file is
+    UTF-8 with one line of header, and quotes by double quotation marks. Dates are ISO, or of the strptime format
+    `date_format`. `values` replaces a column's values by others before they are checked.
+    """
+
+    table: str
+    path: Path
+    file: str
+    format: Literal["csv", "parquet"]
+    header: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    delimiter: str = ","
+    date_format: str | None = None
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
 class Staging(Protocol):
     """Where an importer leaves what it read."""
 
     directory: Path
+
+    def delivered(self, file: DeliveredFile) -> None:
+        """Have a file of the delivery read where it lies. It counts as if its rows had been staged."""
+
+    def scope(self, *, source: str | None = None, practices: Sequence[str] = ()) -> None:
+        """State whose records the delivery says it holds: its source, and the only practices it may speak of."""
 
     def finding(self, severity: Severity, reason: str, *, file: str, line: int | None = None, table: str = "") -> None:
         """Note something about a place in the delivery. `reason` never quotes the record."""
