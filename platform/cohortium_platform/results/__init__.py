@@ -1,0 +1,34 @@
+"""Results: what indicators say of a tenant's patients, as files in the tenant's folder and their catalogue.
+
+Here: writing and committing them, and reading them for pages. Not here: working them out (`engine`).
+"""
+
+from cohortium_platform.results.models import Evaluation, ResultFileRow
+from cohortium_platform.results.reader import Count, ListPage, ListQuery, ListRow, RegistryResults, ResultReader
+from cohortium_platform.results.store import (
+    STATUS_CODES,
+    Evaluated,
+    ResultKind,
+    ResultStore,
+    WrittenResults,
+    commit,
+    write,
+)
+
+__all__ = [
+    "STATUS_CODES",
+    "Count",
+    "Evaluated",
+    "Evaluation",
+    "ListPage",
+    "ListQuery",
+    "ListRow",
+    "RegistryResults",
+    "ResultFileRow",
+    "ResultKind",
+    "ResultReader",
+    "ResultStore",
+    "WrittenResults",
+    "commit",
+    "write",
+]

@@ -1,0 +1,252 @@
+"""Reading results for pages: lists, tiles, one patient, counts. Only for practices that the caller was allowed.
+
+Here: queries over the files that count. Their text is fixed; everything a person chose is a parameter. Not here: who
+may see what (auth), and names (`identities`).
+
+A process keeps one `ResultReader`; each thread works on a cursor of its own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import duckdb
+from sqlmodel import Session, col, select
+
+from cohortium_platform.errors import BadInput, NotFound
+from cohortium_platform.results.models import Evaluation, ResultFileRow
+from cohortium_platform.results.store import STATUS_CODES, ResultKind, ResultStore
+from cohortium_plugins.model import Status
+from cohortium_plugins.record import Result
+
+__all__ = ["Count", "ListPage", "ListQuery", "ListRow", "RegistryResults", "ResultReader"]
+
+_STATUSES = {number: status for status, number in STATUS_CODES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What a list shows. Every default leaves everyone in; `practices` narrows within what is allowed; `patients` to
+    those found by a search. Sorted by gaps, then by what is due, most first.
+    """
+
+    practices: frozenset[str] | None = None
+    indicator: str | None = None
+    status: Status | None = None
+    min_gaps: int = 0
+    age_from: int | None = None
+    age_to: int | None = None
+    strata: Mapping[str, str] = field(default_factory=dict)
+    patients: Sequence[int] | None = None
+    offset: int = 0
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """One member as a list shows them. Statuses and strata are by name; a stratum may be unknown."""
+
+    patient_id: int
+    practice: str
+    age: int | None
+    sex: str | None
+    since: dt.date | None
+    shown_code: int | None
+    shown_text: str | None
+    gaps: int
+    due: int
+    statuses: Mapping[str, Status]
+    strata: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A page of rows, and how many there are on all pages."""
+
+    rows: Sequence[ListRow]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many people have a status. `closed`: the indicator's window, if it has one, had closed by the index date."""
+
+    practice: str
+    indicator: str
+    index_date: dt.date
+    status: Status
+    closed: bool
+    people: int
+
+
+class ResultReader:
+    """DuckDB over result files, opened once a process."""
+
+    def __init__(self, *, threads: int = 2, memory_limit: str = "1GiB") -> None:
+        self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
+        self._connection.execute("SET parquet_metadata_cache = true").fetchall()
+        self._local = threading.local()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """This thread's cursor."""
+        if not hasattr(self._local, "cursor"):
+            self._local.cursor = self._connection.cursor()
+        return cast("duckdb.DuckDBPyConnection", self._local.cursor)
+
+    def rows(self, query: str, parameters: Mapping[str, object]) -> list[tuple[object, ...]]:
+        """Run a query and take every row, so that no unfinished result holds the cursor."""
+        used = {name: value for name, value in parameters.items() if f"${name}" in query}
+        return cast("list[tuple[object, ...]]", self.cursor().execute(query, used).fetchall())
+
+    def close(self) -> None:
+        """Close DuckDB."""
+        self._connection.close()
+
+
+# A file counts for some practices only: `scope` lists path and practice together.
+_SCOPED = "list_contains($scope, filename || '|' || practice)"
+_MATCHING = f"""
+    FROM read_parquet($files, filename = true)
+    WHERE {_SCOPED}
+      AND ($practices IS NULL OR list_contains($practices, practice))
+      AND ($position IS NULL OR statuses[$position] = coalesce($status, statuses[$position]))
+      AND gaps >= $min_gaps
+      AND ($age_from IS NULL OR age >= $age_from)
+      AND ($age_to IS NULL OR age <= $age_to)
+      AND ($patients IS NULL OR list_contains($patients, patient_id))
+      AND ($strata IS NULL OR len(list_filter($strata, lambda s: strata[s.position] IS DISTINCT FROM s.value)) = 0)
+"""
+_PAGE = f"""
+    SELECT patient_id, practice, age, sex, since, shown_code, shown_text, gaps, due, statuses, strata
+    {_MATCHING}
+    ORDER BY gaps DESC, due DESC, practice, patient_id
+    LIMIT $limit OFFSET $offset
+"""
+_TOTAL = f"SELECT count(*) {_MATCHING}"
+_TILES = f"""
+    SELECT position, status, count(*)
+    FROM (SELECT unnest(statuses) AS status, unnest(range(1, len(statuses) + 1)) AS position {_MATCHING})
+    GROUP BY ALL
+"""  # noqa: S608 - put together from constants
+_RESULTS = f"""
+    SELECT patient_id, practice, indicator, index_date, status, reason, due_date, due_now, met_date, value, value_code,
+           value_text, adjustment, event_date, event_code, event_source
+    FROM read_parquet($files, filename = true)
+    WHERE patient_id = $patient AND {_SCOPED}
+"""  # noqa: S608 - put together from constants
+_COUNTS = f"""
+    SELECT practice, indicator, index_date, status, closed, people
+    FROM read_parquet($files, filename = true) WHERE {_SCOPED}
+    ORDER BY ALL
+"""  # noqa: S608 - put together from constants
+
+
+class RegistryResults:
+    """The results of one pack that count, for the practices allowed."""
+
+    def __init__(
+        self, session: Session, reader: ResultReader, store: ResultStore, pack: str, practices: Collection[str]
+    ) -> None:
+        """Look up the files. Raises `NotFound` when the pack was never evaluated for any of these practices."""
+        self._reader = reader
+        rows = session.exec(
+            select(ResultFileRow).where(
+                ResultFileRow.pack == pack,
+                col(ResultFileRow.practice).in_(practices),
+                col(ResultFileRow.superseded).is_(None),
+            )
+        ).all()
+        if not rows:
+            raise NotFound(f"{pack} has no results for these practices yet.", "They are made by `cohortium evaluate`.")
+        self.evaluation = session.get_one(Evaluation, (rows[0].tenant_id, rows[0].evaluation_id))
+        self.practices = frozenset(row.practice for row in rows)
+        self._scopes: dict[str, dict[str, list[str]]] = {}
+        for row in rows:
+            path = str(store.path(row.path))
+            scope = self._scopes.setdefault(row.kind, {"files": [], "scope": []})
+            if path not in scope["files"]:
+                scope["files"].append(path)
+            scope["scope"].append(f"{path}|{row.practice}")
+
+    @property
+    def index_date(self) -> dt.date:
+        """The day that lists and patients stand at."""
+        return self.evaluation.index_date
+
+    def page(self, query: ListQuery) -> ListPage:
+        """One page of the list. Raises `BadInput` on an unknown indicator or stratifier."""
+        parameters = self._parameters(query)
+        total = cast("int", self._reader.rows(_TOTAL, parameters)[0][0])
+        found = self._reader.rows(_PAGE, parameters) if total > query.offset else []
+        return ListPage([self._list_row(row) for row in found], total)
+
+    def tiles(self, query: ListQuery | None = None) -> Mapping[str, Mapping[Status, int]]:
+        """How many people have each status, by indicator, in the evaluation's order."""
+        counts: dict[str, dict[Status, int]] = {name: dict.fromkeys(Status, 0) for name in self.evaluation.indicators}
+        rows = self._reader.rows(_TILES, self._parameters(query or ListQuery()))
+        for position, status, people in cast("list[tuple[int, int, int]]", rows):
+            counts[self.evaluation.indicators[position - 1]][_STATUSES[status]] = people
+        return counts
+
+    def patient(self, patient_id: int) -> tuple[ListRow, Sequence[Result]]:
+        """A member's row and results. Raises `NotFound` for anyone who is no member in the practices allowed."""
+        page = self.page(ListQuery(patients=[patient_id], limit=1))
+        if not page.rows:
+            raise NotFound("There is no such patient in this registry.", "Go back to the list.")
+        rows = self._reader.rows(_RESULTS, {**self._scopes[ResultKind.RESULTS], "patient": patient_id})
+        found = {result.indicator: result for result in map(_result, rows)}
+        return page.rows[0], [found[name] for name in self.evaluation.indicators if name in found]
+
+    def counts(self) -> Sequence[Count]:
+        """Counts by practice, indicator, index date and status, for rates."""
+        return [
+            Count(practice, indicator, day, Status(status), closed, people)
+            for practice, indicator, day, status, closed, people in cast(
+                "list[tuple[str, str, dt.date, str, bool, int]]",
+                self._reader.rows(_COUNTS, self._scopes[ResultKind.COUNTS]),
+            )
+        ]
+
+    def _parameters(self, query: ListQuery) -> dict[str, object]:
+        names = self.evaluation.stratifiers
+        strata = [{"position": _position(names, n, "stratifier"), "value": v} for n, v in query.strata.items()]
+        indicators = self.evaluation.indicators
+        return {
+            **self._scopes[ResultKind.LIST],
+            "practices": None if query.practices is None else sorted(query.practices),
+            "position": None if query.indicator is None else _position(indicators, query.indicator, "indicator"),
+            "status": None if query.status is None else STATUS_CODES[query.status],
+            "min_gaps": query.min_gaps,
+            "age_from": query.age_from,
+            "age_to": query.age_to,
+            "patients": None if query.patients is None else list(query.patients),
+            "strata": strata or None,
+            "limit": query.limit,
+            "offset": query.offset,
+        }
+
+    def _list_row(self, row: tuple[object, ...]) -> ListRow:
+        *plain, statuses, strata = row
+        return ListRow(
+            *cast("tuple[int, str, int, str, dt.date, int, str, int, int]", tuple(plain)),
+            statuses={
+                name: _STATUSES[number]
+                for name, number in zip(self.evaluation.indicators, cast("list[int]", statuses), strict=True)
+            },
+            strata=dict(zip(self.evaluation.stratifiers, cast("list[str | None]", strata), strict=True)),
+        )
+
+
+def _position(names: Sequence[str], name: str, kind: str) -> int:
+    if name not in names:
+        raise BadInput(f"There is no {kind} called {name}.", "Choose one from the list.")
+    return names.index(name) + 1
+
+
+def _result(row: tuple[object, ...]) -> Result:
+    result = Result(*row)  # type: ignore[arg-type]
+    return Result(**{**{name: getattr(result, name) for name in Result.__slots__}, "status": Status(result.status)})

@@ -1,0 +1,250 @@
+"""Writing results: files under new names first, then one transaction that makes them the ones that count.
+
+Here: `write` and `commit`, and the layout of the files. Not here: working results out (`engine`), reading (`reader`).
+
+Four kinds of file, all Parquet, zstd, sorted by practice and patient: `results` (long, the newest index date),
+`history` (the same for earlier dates), `list` (one row a member at the newest date, for pages) and `counts`
+(by practice, indicator, index date and status, for rates).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+from uuid import UUID, uuid4
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from cohortium_platform.database import tenant_of
+from cohortium_platform.errors import CohortiumError, Conflict
+from cohortium_platform.records.store import sha256_of
+from cohortium_platform.results.models import Evaluation, ResultFileRow
+from cohortium_plugins.model import Status
+
+__all__ = ["STATUS_CODES", "Evaluated", "ResultKind", "ResultStore", "WrittenResults", "commit", "write"]
+
+STATUS_CODES: Mapping[Status, int] = {
+    Status.NOT_APPLICABLE: 0,
+    Status.MET: 1,
+    Status.DUE: 2,
+    Status.OVERDUE: 3,
+    Status.EXCLUDED: 4,
+    Status.NOT_EVALUATED: 5,
+}
+"""How a `list` file writes a status. Numbers are never used again for another meaning."""
+
+ROW_GROUP_ROWS = 16_384
+_FOLDER = "results"
+
+
+class ResultKind(enum.StrEnum):
+    """What a file holds."""
+
+    RESULTS = "results"
+    HISTORY = "history"
+    LIST = "list"
+    COUNTS = "counts"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an engine found, and of what. `results` and `members` are as `engine` gives them, for all index dates;
+    `practices` are those evaluated, whether or not they have a member.
+    """
+
+    pack: str
+    version: str
+    definition_hash: str
+    parameters: Mapping[str, object]
+    indicators: Sequence[str]
+    stratifiers: Sequence[str]
+    snapshot: int
+    index_dates: Sequence[dt.date]
+    practices: Collection[str]
+    engine: str
+    started: dt.datetime
+    results: pa.Table
+    members: pa.Table
+
+
+@dataclass(frozen=True)
+class WrittenResults:
+    """Files that no catalogue names yet: by kind the path, the SHA-256, and each practice's rows."""
+
+    evaluation_id: UUID
+    files: Mapping[ResultKind, tuple[str, str, Mapping[str, int]]]
+
+
+class ResultStore:
+    """The results of one tenant, in the tenant's own folder below `root`."""
+
+    def __init__(self, root: Path, tenant_id: UUID) -> None:
+        self.tenant_id = tenant_id
+        self._folder = root / str(tenant_id)
+
+    def path(self, relative: str) -> Path:
+        """Where a file of the catalogue lies. Raises `CohortiumError` on a name that leads out of the folder."""
+        parts = relative.split("/")
+        if parts[0] != _FOLDER or any(part in {"", ".", ".."} for part in parts):
+            raise CohortiumError("The catalogue names a file that is not among this tenant's results.")
+        return self._folder.joinpath(*parts)
+
+    def write(self, pack: str, kind: ResultKind, rows: pa.Table) -> tuple[str, str]:
+        """Write a new file; gives its path and SHA-256."""
+        relative = f"{_FOLDER}/{pack}/{kind}-{uuid4().hex}.parquet"
+        path = self.path(relative)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            pq.write_table(rows, file, row_group_size=ROW_GROUP_ROWS, compression="zstd", store_schema=False)
+            file.flush()
+            os.fsync(file.fileno())
+        return relative, sha256_of(path)
+
+    def discard(self, written: WrittenResults) -> None:
+        """Remove files that were never committed."""
+        for relative, _, _ in written.files.values():
+            self.path(relative).unlink(missing_ok=True)
+
+
+# The list: one row a member, statuses and strata as lists in the order of the evaluation, so that filters are fixed
+# text with parameters. `gaps` counts what is overdue.
+_LIST = """
+    WITH statuses AS (
+        SELECT practice, patient_id,
+               map_from_entries(list((indicator, code))) AS by_indicator,
+               count(*) FILTER (WHERE status = 'overdue') AS gaps,
+               count(*) FILTER (WHERE status = 'due') AS due
+        FROM results JOIN codes USING (status)
+        WHERE index_date = $index_date
+        GROUP BY ALL
+    )
+    SELECT m.practice, m.patient_id, m.age, m.sex, m.since, m.shown_code, m.shown_text,
+           coalesce(s.gaps, 0)::SMALLINT AS gaps, coalesce(s.due, 0)::SMALLINT AS due,
+           [coalesce(s.by_indicator[name], 0)::UTINYINT FOR name IN $indicators] AS statuses,
+           m.strata
+    FROM newest AS m LEFT JOIN statuses AS s USING (practice, patient_id)
+    ORDER BY practice, patient_id
+"""
+
+_COUNTS = """
+    SELECT practice, indicator, index_date, status, coalesce(window_end < index_date, true) AS closed,
+           count(*)::BIGINT AS people
+    FROM results GROUP BY ALL ORDER BY practice, indicator, index_date, status, closed
+"""
+
+_RESULTS = "SELECT * FROM results WHERE index_date = $index_date ORDER BY practice, patient_id, indicator"
+_HISTORY = "SELECT * FROM results WHERE index_date < $index_date ORDER BY practice, index_date, patient_id, indicator"
+
+
+def write(store: ResultStore, evaluated: Evaluated) -> WrittenResults:
+    """Write an evaluation's files. Nothing counts until `commit`."""
+    newest = max(evaluated.index_dates)
+    with duckdb.connect() as connection:
+        connection.register("results", evaluated.results)
+        connection.register("newest", _with_strata(evaluated, newest))
+        codes = {"status": [status.value for status in STATUS_CODES], "code": list(STATUS_CODES.values())}
+        connection.register("codes", pa.table(codes))
+        day = {"index_date": newest}
+        listed = {**day, "indicators": list(evaluated.indicators)}
+        tables: dict[ResultKind, pa.Table] = {
+            ResultKind.RESULTS: connection.sql(_RESULTS, params=day).to_arrow_table(),
+            ResultKind.HISTORY: connection.sql(_HISTORY, params=day).to_arrow_table(),
+            ResultKind.LIST: connection.sql(_LIST, params=listed).to_arrow_table(),
+            ResultKind.COUNTS: connection.sql(_COUNTS).to_arrow_table(),
+        }
+    files = {}
+    for kind, rows in tables.items():
+        counted: list[dict[str, object]] = pc.value_counts(rows.column("practice")).to_pylist()
+        by_practice = {str(item["values"]): cast("int", item["counts"]) for item in counted}
+        path, sha256 = store.write(evaluated.pack, kind, rows)
+        files[kind] = (path, sha256, {practice: by_practice.get(practice, 0) for practice in evaluated.practices})
+    return WrittenResults(uuid4(), files)
+
+
+def _with_strata(evaluated: Evaluated, day: dt.date) -> pa.Table:
+    """Give the members at a day with their strata as one list column, in the evaluation's order."""
+    members = evaluated.members
+    newest = members.filter(pc.equal(members.column("index_date"), pa.scalar(day, pa.date32())))
+    columns = [newest.column(name).to_pylist() for name in evaluated.stratifiers]
+    strata = [list(values) for values in zip(*columns, strict=True)] if columns else [[]] * newest.num_rows
+    kept = newest.select(["practice", "patient_id", "age", "sex", "since", "shown_code", "shown_text"])
+    return kept.append_column("strata", pa.array(strata, pa.list_(pa.string())))
+
+
+def commit(session: Session, evaluated: Evaluated, written: WrittenResults) -> Evaluation:
+    """Make written files the ones that count for their practices, in the caller's transaction.
+
+    Raises `Conflict` when other practices still stand on another definition: a registry never mixes two.
+    """
+    _check_one_definition(session, evaluated)
+    tenant, now = tenant_of(session), dt.datetime.now(dt.UTC)
+    evaluation = Evaluation(
+        tenant_id=tenant,
+        id=written.evaluation_id,
+        pack=evaluated.pack,
+        version=evaluated.version,
+        definition_hash=evaluated.definition_hash,
+        parameters=dict(evaluated.parameters),
+        indicators=list(evaluated.indicators),
+        stratifiers=list(evaluated.stratifiers),
+        snapshot=evaluated.snapshot,
+        index_date=max(evaluated.index_dates),
+        index_dates=[day.isoformat() for day in sorted(evaluated.index_dates)],
+        engine=evaluated.engine,
+        started=evaluated.started,
+        finished=now,
+    )
+    session.add(evaluation)
+    session.flush()
+    session.connection().execute(
+        update(ResultFileRow)
+        .where(
+            col(ResultFileRow.pack) == evaluated.pack,
+            col(ResultFileRow.practice).in_(evaluated.practices),
+            col(ResultFileRow.superseded).is_(None),
+        )
+        .values(superseded=now)
+    )
+    session.add_all(
+        ResultFileRow(
+            tenant_id=tenant,
+            evaluation_id=evaluation.id,
+            practice=practice,
+            kind=kind,
+            pack=evaluated.pack,
+            path=path,
+            rows=rows,
+            sha256=sha256,
+        )
+        for kind, (path, sha256, by_practice) in written.files.items()
+        for practice, rows in by_practice.items()
+    )
+    session.flush()
+    return evaluation
+
+
+def _check_one_definition(session: Session, evaluated: Evaluated) -> None:
+    others = session.exec(
+        select(col(Evaluation.definition_hash), col(Evaluation.index_date))
+        .join(ResultFileRow, col(ResultFileRow.evaluation_id) == Evaluation.id)
+        .where(
+            ResultFileRow.pack == evaluated.pack,
+            col(ResultFileRow.superseded).is_(None),
+            col(ResultFileRow.practice).not_in(evaluated.practices),
+        )
+        .distinct()
+    ).all()
+    if any(row != (evaluated.definition_hash, max(evaluated.index_dates)) for row in others):
+        raise Conflict(
+            "Other practices' results come from another definition or index date.", "Evaluate all practices together."
+        )
