@@ -9,6 +9,7 @@ import datetime as dt
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from sqlmodel import Session, col, select
@@ -29,12 +30,16 @@ __all__ = ["TenantDefinition", "add_local_code", "definition_of", "enable_pack",
 
 @dataclass(frozen=True)
 class TenantDefinition:
-    """A pack as one tenant runs it: parameters bound, local codes in place. `hash` names exactly that."""
+    """A pack as one tenant runs it: parameters bound, local codes in place."""
 
     pack: Pack
     definition: Definition
-    hash: str
     parameters: Mapping[str, Scalar]
+
+    @cached_property
+    def hash(self) -> str:
+        """Names exactly this definition, every code included; worked out when first asked for, since it takes long."""
+        return content_hash(self.definition)
 
 
 def find_pack(pack_id: str) -> Pack:
@@ -135,4 +140,4 @@ def definition_of(session: Session, pack_id: str) -> TenantDefinition:
         code = Code(local.code, local.term, local.category, local=True)
         additions[local.codelist] = (*additions.get(local.codelist, ()), code)
     bound = bind(pack.definition, parameters, additions)
-    return TenantDefinition(pack, bound, content_hash(bound), parameters)
+    return TenantDefinition(pack, bound, parameters)
