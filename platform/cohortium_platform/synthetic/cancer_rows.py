@@ -61,7 +61,8 @@ def diagnosis_sampler(site: int) -> Sampler:
         primary = {term.code for term in codelist("cancer-diagnosis") if term.category == "primary"}
         allowed = {code for code in primary if groups.get(code) == name}
     common = tuple(code for code in _COMMON[name] if code in allowed)
-    rest = tuple(term.code for term in codelist("cancer-diagnosis") if term.code in allowed - set(common))
+    others = allowed - set(common)
+    rest = tuple(term.code for term in codelist("cancer-diagnosis") if term.code in others)
     return sampler_of((*common, *rest), what=f"cancer-diagnosis, {name}")
 
 

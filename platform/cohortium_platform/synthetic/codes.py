@@ -92,6 +92,8 @@ def codelist(name: str) -> tuple[Term, ...]:
 def sampler(name: str, *categories: str, without: str = "", only: str = "") -> Sampler:
     """Make the sampler of a codelist, of some of its categories, or of the terms that match `only` and not `without`.
 
+    No list but that of cancer diagnoses gives a code that stands among these.
+
     Raises:
         ValueError: nothing is left to draw from.
     """
@@ -104,8 +106,15 @@ def sampler(name: str, *categories: str, without: str = "", only: str = "") -> S
     return _sampler(name, kept)
 
 
+@functools.cache
+def _cancers() -> frozenset[int]:
+    """Give the codes that start a cancer: a screening result "cancer detected" would make a patient by accident."""
+    return frozenset(term.code for term in codelist("cancer-diagnosis"))
+
+
 def _sampler(name: str, kept: Callable[[Term], bool]) -> Sampler:
-    codes = [term.code for term in codelist(name) if kept(term)]
+    barred = frozenset[int]() if name == "cancer-diagnosis" else _cancers()
+    codes = [term.code for term in codelist(name) if kept(term) and term.code not in barred]
     common = [code for code in COMMON.get(name, ()) if code in set(codes)]
     return sampler_of((*common, *(code for code in codes if code not in set(common))), what=name)
 
