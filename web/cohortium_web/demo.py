@@ -18,10 +18,14 @@ from cohortium_platform.errors import BadSettings
 from cohortium_platform.keys import FileKeyEncryption
 from cohortium_platform.services import ensure_started, remove, stop
 
-__all__ = ["INDEX_DATE", "DemoPlaces", "demo_environment", "remove_demo", "stop_demo", "use_demo"]
+__all__ = ["INDEX_DATE", "LOCAL_CODE", "DemoPlaces", "demo_environment", "remove_demo", "stop_demo", "use_demo"]
 
 INDEX_DATE = date(2025, 11, 30)
 """The day to which the demonstration's records run: the end of the course of the two retired cancer indicators."""
+
+LOCAL_CODE = 9_000_001
+"""The demonstration tenants' own code for "support discussed", of which no published codelist was found. It is no
+SNOMED CT identifier, and cannot be taken for one."""
 
 
 @dataclass(frozen=True, slots=True)
