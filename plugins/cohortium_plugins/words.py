@@ -132,7 +132,26 @@ def _rows(words: Words, node: nodes.Rows) -> str:
 
 
 def _filter(words: Words, node: nodes.Filter) -> str:
-    return f"{words.of(node.frame)} where {words.of(node.condition)}"
+    conditions: list[nodes.Series] = []
+    frame: nodes.Frame = node
+    while isinstance(frame, nodes.Filter):
+        own = frame.condition.operands if isinstance(frame.condition, nodes.And) else (frame.condition,)
+        conditions[:0] = own
+        frame = frame.frame
+    return f"{words.of(frame)} {_listed([_row_condition(words, item) for item in conditions], 'and')}"
+
+
+def _row_condition(words: Words, node: nodes.Series) -> str:
+    """Say what a row must be: 'on or after 1 April 2003', 'with the category ‘primary’'."""
+    if isinstance(node, nodes.Compare) and isinstance(node.left, nodes.RowValue):
+        if node.left.column == "date":
+            return f"{DATE_COMPARISONS[node.op].removeprefix('is ')} {words.of(node.right)}"
+        verb = "" if node.op is CompareOp.EQ else f"{COMPARISONS[node.op].removeprefix('is ')} "
+        return f"with {words.of(node.left)} {verb}{words.of(node.right)}"
+    if isinstance(node, nodes.IsIn) and isinstance(node.operand, nodes.RowValue):
+        values = _listed([_scalar(item) for item in node.values], "or")
+        return f"with {words.of(node.operand)} {values}"
+    return f"where {_inner(words, node)}"
 
 
 def _first_of_each(words: Words, node: nodes.FirstOfEach) -> str:

@@ -16,7 +16,7 @@ def test_a_rule_reads_as_a_sentence():
     lists = {"review": Codelist("review", "Care review", "x", "1", ())}
     rule = (patient.age >= 50) & events("review").on_or_after(date(2003, 4, 1)).exists
     assert words.Words(lists).of(rule.node) == (
-        "age is at least 50 and there are entries of ‘Care review’ where the day is on or after 1 April 2003"
+        "age is at least 50 and there are entries of ‘Care review’ on or after 1 April 2003"
     )
     window = (index_date - months(12)).node
     assert isinstance(window, nodes.DateAdd)
