@@ -17,7 +17,7 @@ import numpy as np
 
 from cohortium_platform.synthetic.arrays import Codes
 
-__all__ = ["CODELISTS", "Sampler", "Term", "codelist", "sampler", "sampler_of", "unknown_codes"]
+__all__ = ["CODELISTS", "COMMON", "Sampler", "Term", "codelist", "sampler", "sampler_of", "unknown_codes"]
 
 CODELISTS = Path(__file__).parent / "codelists"
 _SLOTS = 1 << 14
@@ -38,7 +38,6 @@ COMMON: dict[str, tuple[int, ...]] = {
     "breast-screening": (168749009, 24623002),
     "cancer-care-invitation": (1110871000000109, 413739009),
     "cancer-care-review": (720006006, 401123009),
-    "cervical-screening": (),
     "cholesterol-total": (994351000000103, 850981000000101),
     "chronic-kidney-disease": (700378005, 700379002, 433144002, 431857002),
     "copd": (13645005,),

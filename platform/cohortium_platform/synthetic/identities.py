@@ -3,7 +3,7 @@
 Here: identifying columns. Not here: anything clinical.
 
 - NHS numbers are of the test range 999 000 0000 to 999 999 9999, with a right check digit. That range holds 909,091
-  numbers; beyond it the generator goes on downwards through 998, 997 and so on (numbers in use begin with 4, 6 or 7).
+  numbers; beyond it the generator goes on downwards through 998, 997 and so on. Numbers issued begin with 3, 4, 6, 7.
 - Telephone numbers are of the ranges that Ofcom keeps free for drama: 07700 900000-900999, 020 7946 0000-0999 and
   01632 960000-960999. Electronic addresses end in example.org.
 - Postcodes use the area ZZ, small areas the numbers from E01900000 on; neither exists. Family names and streets are

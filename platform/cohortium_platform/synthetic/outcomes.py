@@ -30,7 +30,7 @@ from cohortium_platform.synthetic.options import SyntheticOptions
 from cohortium_platform.synthetic.plan import Block, Stage, stream
 from cohortium_platform.synthetic.population import People
 
-__all__ = ["REVIEW", "SUPPORT", "Outcomes", "Window", "day_within", "qof_year", "usual_outcomes"]
+__all__ = ["REVIEW", "SUPPORT", "Outcomes", "Window", "day_within", "in_month", "qof_year", "usual_outcomes"]
 
 _UNANSWERED = 0.012
 _APRIL = 3
