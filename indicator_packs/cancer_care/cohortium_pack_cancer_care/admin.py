@@ -25,7 +25,7 @@ next_of_kin = Indicator(
     met=_next_of_kin,
     shows=[
         case(
-            when(_next_of_kin.exists & (_next_of_kin.relationship != "N")).then(_next_of_kin.relationship),
+            when(_next_of_kin.relationship != "N").then(_next_of_kin.relationship),
             when(_next_of_kin.exists).then("Patient's next of kin"),
         )
     ],

@@ -43,7 +43,7 @@ _parts = [
     events("medication-review").latest(),
     events("smoking-status").latest(),
 ]
-_parts_in_date = [part.exists & in_date(part.date, YEAR) for part in _parts]
+_parts_in_date = [in_date(part.date, YEAR) for part in _parts]
 
 comprehensive_review = Indicator(
     "comprehensive-review",
@@ -54,7 +54,7 @@ comprehensive_review = Indicator(
     ),
     group=GROUP,
     cohort=cancer_cohort,
-    met=all_of(*_parts_in_date),
+    met=all_of(*(part.exists for part in _parts), *_parts_in_date),
     renews=minimum_of(*(part.date for part in _parts)) + YEAR,
     evidence=_parts,
     shows=[count_true(*_parts_in_date), text(f"of {len(_parts)} parts")],

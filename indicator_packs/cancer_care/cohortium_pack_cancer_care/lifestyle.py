@@ -74,14 +74,14 @@ _status = _statuses.latest()
 _none_smoked = _status.value.is_known & (_status.value == 0) & _status.code.is_in(*AMOUNTS)
 _smoker = (_status.category == "current") & ~_none_smoked
 _advice = events("smoking-cessation-intervention").where_category("given").where(_smoker).latest()
-_status_in_date = _status.exists & in_date(_status.date, YEAR)
+_status_in_date = in_date(_status.date, YEAR)
 _smoking_due = case(
     when(~_smoker).then(_status.date + YEAR),
     when(_advice.exists).then(minimum_of(_status.date, _advice.date) + YEAR),
 )
 _smoking_words = case(
     when(_smoker).then("current"),
-    when(_status.category.is_in("current", "never") & _smoked_earlier).then("ex"),
+    when(_smoked_earlier).then("ex"),
     when(_status.category == "current").then("non-smoker-history-unknown"),
     otherwise(_status.category),
 )
@@ -91,18 +91,18 @@ smoking = Indicator(
     title="Smoking status, and advice for smokers, in the last 12 months",
     description=(
         "From age 11: smoking status in the last 12 months and, for those who smoke, advice or referral in the last 12 "
-        "months. Someone recorded as never having smoked after being recorded as smoking is an ex-smoker."
+        "months. Someone recorded as a non-smoker after being recorded as smoking is an ex-smoker."
     ),
     group=GROUP,
     cohort=cancer_cohort,
     applies=patient.age >= SMOKING_AGE,
     begins=from_birthday(SMOKING_AGE),
-    met=_status_in_date & (~_smoker | (_advice.exists & in_date(_advice.date, YEAR))),
+    met=_status.exists & _status_in_date & (~_smoker | in_date(_advice.date, YEAR)),
     due=_smoking_due,
     renews=_smoking_due,
     evidence=[_status, _advice],
     shows=[_status.value, _status.code, _smoking_words],
-    adjustments=[declined_category("smoking-cessation-intervention", among=_status_in_date & _smoker)],
+    adjustments=[declined_category("smoking-cessation-intervention", among=_status_in_date)],
     source="North Central London cancer registry, row 'Smoking Status & Cessation Advice'; QOF SMOK002, SMOK004",
     unsure="Codes recorded before age 11 are ignored, as in QOF practice, so the indicator applies from 11.",
 )

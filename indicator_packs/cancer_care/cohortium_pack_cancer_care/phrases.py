@@ -72,7 +72,7 @@ def bmi_values() -> Frame:
 
 def later_of(first: Pick, second: Pick) -> tuple[Series, Series]:
     """Give the number and the code of the later of two picks; of the first when they are of one day."""
-    later = second.exists & (first.date.is_missing | (second.date > first.date))
+    later = first.date.is_missing | (second.date > first.date)
     return (
         case(when(later).then(second.value), otherwise(first.value)),
         case(when(later).then(second.code), otherwise(first.code)),

@@ -141,7 +141,7 @@ cervical = Indicator(
     cohort=cancer_cohort,
     applies=aged(CERVICAL_FIRST, CERVICAL_LAST) & _has_cervix,
     begins=from_birthday(CERVICAL_FIRST),
-    met=_cervical.exists & (_cervical_due >= index_date),
+    met=_cervical_due >= index_date,
     due=_cervical_due,
     renews=_cervical_due,
     evidence=[_cervical],

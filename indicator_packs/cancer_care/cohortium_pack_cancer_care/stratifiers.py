@@ -61,7 +61,7 @@ time_since_diagnosis = Stratifier(
         "1-to-4-years": "1 to 4 years",
         "5-to-9-years": "5 to 9 years",
         "10-years-or-more": "10 years or more",
-        "not-known": "Not known: only history or secondary cancer is coded",
+        "not-known": "Not known: no new primary cancer coded since April 2003",
     },
 )
 

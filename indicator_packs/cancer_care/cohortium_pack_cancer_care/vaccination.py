@@ -118,7 +118,7 @@ flu = Indicator(
     evidence=[_given, _issued],
     shows=[
         case(
-            when(_issued.exists & (_given.date.is_missing | (_issued.date > _given.date))).then(_issued.code),
+            when(_given.date.is_missing | (_issued.date > _given.date)).then(_issued.code),
             otherwise(_given.code),
         )
     ],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins.golden.rows import nearest
 from cohortium_plugins.model.definition import Code, Codelist, Definition
 from cohortium_plugins.model.serialise import bind
 from cohortium_plugins.model.values import Scalar, Status
@@ -54,7 +55,7 @@ class Binding:
         codelists = dict(bound.codelists)
         for name in self.without_codes:
             if name not in codelists:
-                raise DefinitionError(f"There is no codelist {name}.", f"There are: {', '.join(sorted(codelists))}.")
+                raise DefinitionError(f"There is no codelist {name}.", nearest(name, codelists))
             full = codelists[name]
             codelists[name] = Codelist(name, full.title, full.source, full.version, ())
         return Definition(codelists, bound.parameters, bound.cohorts, bound.indicators, bound.stratifiers)
