@@ -1,0 +1,62 @@
+"""Records of a snapshot, as the engine asks for them: the catalogue's answer to `RecordSource`.
+
+Not here: what the files hold (`records.schema`) and the engine itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+
+from sqlmodel import Session
+
+from cohortium_platform.engine.source import FRAME_TABLES, Standing
+from cohortium_platform.records import GP, RecordStore, RecordTable, SourceState, files, sources
+
+__all__ = ["CatalogueSource"]
+
+
+
+class CatalogueSource:
+    """One snapshot of a tenant's records. Reads the catalogue once; files stay where they are.
+
+    A practice stands as its own system's load says: what a trust supplied is read beside it and holds nothing back.
+    """
+
+    def __init__(self, session: Session, store: RecordStore, snapshot: int) -> None:
+        self.snapshot = snapshot
+        self._files: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for file in files(session, snapshot):
+            self._files[file.table, file.practice].append(str(store.path(file.path)))
+        self._sources: Mapping[str, SourceState] = {
+            state.practice: state for state in sources(session, snapshot) if state.source == GP
+        }
+
+    @property
+    def practices(self) -> Sequence[str]:
+        """Practices whose own system was loaded."""
+        return sorted(self._sources)
+
+    @property
+    def records_to(self) -> date | None:
+        """The newest day that any practice's records run to."""
+        return max((state.records_to for state in self._sources.values()), default=None)
+
+    def files(self, table: str, practices: Sequence[str]) -> Sequence[str]:
+        """Give the files with these practices' rows of a table."""
+        return [path for practice in practices for path in self._files.get((table, practice), ())]
+
+    def registration_files(self, practices: Sequence[str]) -> Sequence[str]:
+        """Give every file of registrations: a patient may be registered anywhere in the tenant."""
+        del practices
+        return self._all(RecordTable.REGISTRATIONS)
+
+    def standing(self, practice: str) -> Standing:
+        """Tell how complete a practice's records are."""
+        state = self._sources[practice]
+        loaded: Collection[str] = {str(table) for table in state.tables}
+        return Standing(state.records_to, frozenset(table for table in FRAME_TABLES if table not in loaded))
+
+    def _all(self, table: str) -> Sequence[str]:
+        return [path for (kind, _), paths in sorted(self._files.items()) if kind == table for path in paths]
