@@ -7,6 +7,7 @@ import pytest
 
 from cohortium_platform.errors import BadInput, Conflict, NotFound
 from cohortium_platform.results import (
+    STATUS_CODES,
     Evaluated,
     ListQuery,
     RegistryResults,
@@ -70,12 +71,31 @@ PEOPLE = [
 ]
 
 
-def evaluated(*, practices=("Z1", "Z2", "Z3"), definition="d1", results=RESULTS, members=PEOPLE):
+def listed_table(results, people):
+    """The list as an engine gives it: a status code for each indicator, by column."""
+    now = {(r["patient_id"], r["indicator"]): r["status"] for r in results if r["index_date"] == NOW}
+    rows = [
+        {
+            **person,
+            **{
+                f"status:{n}": STATUS_CODES[Status(now.get((person["patient_id"], n), "not_applicable"))]
+                for n in INDICATORS
+            },
+            "gaps": sum(now.get((person["patient_id"], n)) == "overdue" for n in INDICATORS),
+            "due": sum(now.get((person["patient_id"], n)) == "due" for n in INDICATORS),
+        }
+        for person in people
+    ]
+    fields = [(f"status:{n}", pa.uint8()) for n in INDICATORS] + [("gaps", pa.int32()), ("due", pa.int32())]
+    return pa.Table.from_pylist(rows, pa.schema([*MEMBERS, *(pa.field(*field) for field in fields)]))
+
+
+def evaluated(*, practices=("Z1", "Z2", "Z3"), definition="d1", results=RESULTS, listed=PEOPLE):
     return Evaluated(
         pack="test", version="1", definition_hash=definition, parameters={}, indicators=INDICATORS,
         stratifiers=["site", "stage"], snapshot=1, index_dates=[BEFORE, NOW], practices=practices, engine="test",
         started=dt.datetime.now(dt.UTC), results=pa.Table.from_pylist(results, SCHEMA),
-        members=pa.Table.from_pylist(members, MEMBERS),
+        listed=listed_table(results, listed),
     )  # fmt: skip
 
 
@@ -175,7 +195,7 @@ def test_rates_and_closed_windows(registry):
 
 
 def test_a_practice_evaluated_anew_supersedes_its_own_rows_only(database, tenant, store, registry):
-    again = evaluated(practices=["Z1"], results=[result(1, "Z1", "smoking", "met")], members=[PEOPLE[0]])
+    again = evaluated(practices=["Z1"], results=[result(1, "Z1", "smoking", "met")], listed=[PEOPLE[0]])
     written = write(store, again)
     with database.tenant(tenant.id) as session:
         commit(session, again, written)
@@ -185,7 +205,7 @@ def test_a_practice_evaluated_anew_supersedes_its_own_rows_only(database, tenant
 
 
 def test_a_practice_left_without_members_has_an_empty_list(database, tenant, store, registry):
-    again = evaluated(practices=["Z3"], results=[], members=[])
+    again = evaluated(practices=["Z3"], results=[], listed=[])
     written = write(store, again)
     with database.tenant(tenant.id) as session:
         commit(session, again, written)

@@ -245,7 +245,7 @@ class _Walk:
 
     def _check(self, value: object, start: int) -> None:
         """Refuse repeated keys, and text or numbers that cannot be stored."""
-        if type(value) is not dict:
+        if value is None or type(value) in (bool, int, float):
             return
         line = self._line_here(start)
         try:

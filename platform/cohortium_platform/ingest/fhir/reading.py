@@ -138,12 +138,12 @@ def _check_opening(data: bytes, source: Source) -> None:
     """Refuse what is not UTF-8 JSON by its first bytes."""
     head = data[:_OPENING]
     start = head.lstrip()[:256].lower()
-    if head.startswith(_UTF16) or b"\0" in head[:64]:
-        raise Unreadable("not UTF-8 text", file=source.name, line=1, advice="FHIR's JSON is UTF-8: save it as that.")
     if head.startswith(_GZIP):
         raise Unreadable("gzip inside gzip", file=source.name, line=1, advice="Pack the file once.")
     if head.startswith(_ARCHIVES):
         raise Unreadable("a packed archive", file=source.name, line=1, advice="Unpack it, and give the folder.")
+    if head.startswith(_UTF16) or b"\0" in head[:64]:
+        raise Unreadable("not UTF-8 text", file=source.name, line=1, advice="FHIR's JSON is UTF-8: save it as that.")
     if start.startswith((b"<!doctype html", b"<html")):
         raise Unreadable(
             "a web page, not data",

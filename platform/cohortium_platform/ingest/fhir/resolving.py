@@ -239,7 +239,7 @@ def _open_scratch(database: Resolution, scratch: Path, files: Sequence[str]) -> 
         numbers, words = zip(*rows, strict=True)
         path = scratch / f"{name}.parquet"
         pq.write_table(pa.table({"number": pa.array(numbers, pa.int32()), "name": pa.array(words, pa.string())}), path)
-        database.read_parquet(str(path)).create_view(name)
+        database.read_parquet(str(path)).create(name)
 
 
 def _refuse_shared_ids(database: Resolution) -> None:

@@ -29,6 +29,7 @@ _DMD = frozenset({"https://dmd.nhs.uk", "http://dmd.nhs.uk", "urn:oid:2.16.840.1
 _SNOMED_EDITION = re.compile(r"https?://snomed\.info/x?sct/")
 _CONCEPT = re.compile(r"\s*([1-9][0-9]{5,17})\s*(?:\|[^|]*\|?\s*)?")
 _NUMBER = re.compile(r"\s*(?:[<>]=?|=)?\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _DAY_LENGTH = 10
 _YEAR = re.compile(r"[0-9]{4}")
@@ -66,10 +67,13 @@ def day(value: object) -> tuple[str | None, Reason | None]:
 @lru_cache(maxsize=65_536)
 def _calendar_day(written: str) -> tuple[str, None] | None:
     """A day as `day` gives it, if the calendar has it."""
+    if _DAY.fullmatch(written) is None:
+        return None
     try:
-        return date.fromisoformat(written).isoformat(), None
+        date.fromisoformat(written)
     except ValueError:
         return None
+    return written, None
 
 
 def birth_day(value: object) -> tuple[str | None, Reason | None]:
