@@ -4,14 +4,16 @@ Here: writing and committing them, and reading them for pages. Not here: working
 """
 
 from cohortium_platform.results.models import Evaluation, ResultFileRow
-from cohortium_platform.results.reader import Count, ListPage, ListQuery, ListRow, RegistryResults, ResultReader
+from cohortium_platform.results.reader import ListPage, ListQuery, ListRow, RegistryResults, ResultReader
 from cohortium_platform.results.store import (
     STATUS_CODES,
+    Count,
     Evaluated,
     ResultKind,
     ResultStore,
     WrittenResults,
     commit,
+    count_results,
     write,
 )
 
@@ -30,5 +32,6 @@ __all__ = [
     "ResultStore",
     "WrittenResults",
     "commit",
+    "count_results",
     "write",
 ]

@@ -19,11 +19,11 @@ from sqlmodel import Session, col, select
 
 from cohortium_platform.errors import BadInput, NotFound
 from cohortium_platform.results.models import Evaluation, ResultFileRow
-from cohortium_platform.results.store import STATUS_CODES, ResultKind, ResultStore
+from cohortium_platform.results.store import STATUS_CODES, Count, ResultKind, ResultStore
 from cohortium_plugins.model import Status
 from cohortium_plugins.record import Result
 
-__all__ = ["Count", "ListPage", "ListQuery", "ListRow", "RegistryResults", "ResultReader"]
+__all__ = ["ListPage", "ListQuery", "ListRow", "RegistryResults", "ResultReader"]
 
 _STATUSES = {number: status for status, number in STATUS_CODES.items()}
 
@@ -69,18 +69,6 @@ class ListPage:
 
     rows: Sequence[ListRow]
     total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many people have a status. `closed`: the indicator's window, if it has one, had closed by the index date."""
-
-    practice: str
-    indicator: str
-    index_date: dt.date
-    status: Status
-    closed: bool
-    people: int
 
 
 class ResultReader:

@@ -19,6 +19,7 @@ from typing import cast
 from uuid import UUID, uuid4
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -31,14 +32,24 @@ from cohortium_platform.records.store import sha256_of
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_plugins.model import Status
 
-__all__ = ["STATUS_CODES", "Evaluated", "ResultKind", "ResultStore", "WrittenResults", "commit", "write"]
+__all__ = [
+    "STATUS_CODES",
+    "Count",
+    "Evaluated",
+    "ResultKind",
+    "ResultStore",
+    "WrittenResults",
+    "commit",
+    "count_results",
+    "write",
+]
 
 STATUS_CODES: Mapping[Status, int] = {
-    Status.NOT_APPLICABLE: 0,
-    Status.MET: 1,
-    Status.DUE: 2,
-    Status.OVERDUE: 3,
-    Status.EXCLUDED: 4,
+    Status.MET: 0,
+    Status.DUE: 1,
+    Status.OVERDUE: 2,
+    Status.EXCLUDED: 3,
+    Status.NOT_APPLICABLE: 4,
     Status.NOT_EVALUATED: 5,
 }
 """How a `list` file writes a status. Numbers are never used again for another meaning."""
@@ -56,10 +67,23 @@ class ResultKind(enum.StrEnum):
     COUNTS = "counts"
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many people have a status. `closed`: the indicator's window, if it has one, had closed by the index date."""
+
+    practice: str
+    indicator: str
+    index_date: dt.date
+    status: Status
+    closed: bool
+    people: int
+
+
 @dataclass(frozen=True)
 class Evaluated:
-    """What an engine found, and of what. `results` and `members` are as `engine` gives them, for all index dates;
-    `practices` are those evaluated, whether or not they have a member.
+    """What an engine found, and of what. `results` has a row for each patient, indicator and index date; `listed` one
+    for each member at the newest date, with a column for each stratifier and a status code for each indicator
+    (`status:<indicator>`). `practices` are those evaluated, whether or not they have a member.
     """
 
     pack: str
@@ -74,7 +98,7 @@ class Evaluated:
     engine: str
     started: dt.datetime
     results: pa.Table
-    members: pa.Table
+    listed: pa.Table
 
 
 @dataclass(frozen=True)
@@ -116,26 +140,6 @@ class ResultStore:
             self.path(relative).unlink(missing_ok=True)
 
 
-# The list: one row a member, statuses and strata as lists in the order of the evaluation, so that filters are fixed
-# text with parameters. `gaps` counts what is overdue.
-_LIST = """
-    WITH statuses AS (
-        SELECT practice, patient_id,
-               map_from_entries(list((indicator, code))) AS by_indicator,
-               count(*) FILTER (WHERE status = 'overdue') AS gaps,
-               count(*) FILTER (WHERE status = 'due') AS due
-        FROM results JOIN codes USING (status)
-        WHERE index_date = $index_date
-        GROUP BY ALL
-    )
-    SELECT m.practice, m.patient_id, m.age, m.sex, m.since, m.shown_code, m.shown_text,
-           coalesce(s.gaps, 0)::SMALLINT AS gaps, coalesce(s.due, 0)::SMALLINT AS due,
-           [coalesce(s.by_indicator[name], 0)::UTINYINT FOR name IN $indicators] AS statuses,
-           m.strata
-    FROM newest AS m LEFT JOIN statuses AS s USING (practice, patient_id)
-    ORDER BY practice, patient_id
-"""
-
 _COUNTS = """
     SELECT practice, indicator, index_date, status, coalesce(window_end < index_date, true) AS closed,
            count(*)::BIGINT AS people
@@ -148,18 +152,13 @@ _HISTORY = "SELECT * FROM results WHERE index_date < $index_date ORDER BY practi
 
 def write(store: ResultStore, evaluated: Evaluated) -> WrittenResults:
     """Write an evaluation's files. Nothing counts until `commit`."""
-    newest = max(evaluated.index_dates)
+    day = {"index_date": max(evaluated.index_dates)}
     with duckdb.connect() as connection:
         connection.register("results", evaluated.results)
-        connection.register("newest", _with_strata(evaluated, newest))
-        codes = {"status": [status.value for status in STATUS_CODES], "code": list(STATUS_CODES.values())}
-        connection.register("codes", pa.table(codes))
-        day = {"index_date": newest}
-        listed = {**day, "indicators": list(evaluated.indicators)}
         tables: dict[ResultKind, pa.Table] = {
             ResultKind.RESULTS: connection.sql(_RESULTS, params=day).to_arrow_table(),
             ResultKind.HISTORY: connection.sql(_HISTORY, params=day).to_arrow_table(),
-            ResultKind.LIST: connection.sql(_LIST, params=listed).to_arrow_table(),
+            ResultKind.LIST: _list_table(evaluated),
             ResultKind.COUNTS: connection.sql(_COUNTS).to_arrow_table(),
         }
     files = {}
@@ -171,14 +170,36 @@ def write(store: ResultStore, evaluated: Evaluated) -> WrittenResults:
     return WrittenResults(uuid4(), files)
 
 
-def _with_strata(evaluated: Evaluated, day: dt.date) -> pa.Table:
-    """Give the members at a day with their strata as one list column, in the evaluation's order."""
-    members = evaluated.members
-    newest = members.filter(pc.equal(members.column("index_date"), pa.scalar(day, pa.date32())))
-    columns = [newest.column(name).to_pylist() for name in evaluated.stratifiers]
-    strata = [list(values) for values in zip(*columns, strict=True)] if columns else [[]] * newest.num_rows
-    kept = newest.select(["practice", "patient_id", "age", "sex", "since", "shown_code", "shown_text"])
-    return kept.append_column("strata", pa.array(strata, pa.list_(pa.string())))
+def _list_table(evaluated: Evaluated) -> pa.Table:
+    """Put statuses and strata into one list column each, in the order of the evaluation, so that every filter of a page
+    is fixed text with parameters.
+    """
+    listed = evaluated.listed
+    kept = listed.select(["practice", "patient_id", "age", "sex", "since", "shown_code", "shown_text", "gaps", "due"])
+    elsewhere = STATUS_CODES[Status.NOT_APPLICABLE]  # an indicator of another cohort of the pack
+    statuses = [listed.column(f"status:{name}").fill_null(elsewhere) for name in evaluated.indicators]
+    strata = [listed.column(name) for name in evaluated.stratifiers]
+    together = kept.append_column("statuses", _as_lists(statuses, listed.num_rows, pa.uint8()))
+    together = together.append_column("strata", _as_lists(strata, listed.num_rows, pa.string()))
+    return together.sort_by([("practice", "ascending"), ("patient_id", "ascending")])
+
+
+def _as_lists(columns: Sequence[pa.ChunkedArray], rows: int, kind: pa.DataType) -> pa.Array:
+    """Turn columns into one column of lists: row i holds each column's value i."""
+    width = len(columns)
+    plain = [pa.concat_arrays([chunk.cast(kind) for chunk in c.chunks] or [pa.array([], kind)]) for c in columns]
+    values = pa.concat_arrays(plain) if plain else pa.array([], kind)
+    by_row = np.arange(rows * width).reshape(width, rows).T.ravel() if width else np.arange(0)
+    offsets = np.arange(0, rows * width + 1, width, dtype=np.int32) if width else np.zeros(rows + 1, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values.take(pa.array(by_row)))
+
+
+def count_results(results: pa.Table) -> Sequence[Count]:
+    """Count results by practice, indicator, index date and status, without writing anything."""
+    with duckdb.connect() as connection:
+        connection.register("results", results)
+        rows = connection.execute(_COUNTS).fetchall()
+    return [Count(p, indicator, day, Status(status), closed, n) for p, indicator, day, status, closed, n in rows]
 
 
 def commit(session: Session, evaluated: Evaluated, written: WrittenResults) -> Evaluation:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cohortium_platform.results.reader import Count
+from cohortium_platform.results import Count
 from cohortium_plugins.model import Status
 
 __all__ = ["Rate", "rates"]
