@@ -1,0 +1,106 @@
+"""One patient's record, read from the files of the practice they are registered with, for the interpreter to explain.
+
+Not here: the explanation (`cohortium_plugins.explain`), and whether someone may see it (auth).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import cast
+
+import duckdb
+
+from cohortium_platform.engine.source import RecordSource
+from cohortium_platform.errors import NotFound
+from cohortium_plugins.record import Record, Row
+
+__all__ = ["find_practice", "load_record"]
+
+_PATIENT = """
+    SELECT date_of_birth, sex, ethnicity, imd_decile, date_of_death
+    FROM read_parquet($files) WHERE patient_id = $patient AND practice = $practice
+"""
+_REGISTRATIONS = """
+    SELECT practice, start_date, end_date FROM read_parquet($files) WHERE patient_id = $patient
+    ORDER BY start_date, practice
+"""
+_ROWS = {
+    "events": "SELECT date, code, value, unit, episode, NULL, NULL, source, entry",
+    "medications": "SELECT date, code, NULL, NULL, NULL, NULL, NULL, source, entry",
+    "consultations": "SELECT date, NULL, NULL, NULL, NULL, kind, NULL, source, entry",
+    "contacts": "SELECT date, NULL, NULL, NULL, NULL, kind, relationship, source, entry",
+}
+_FROM = " FROM read_parquet($files) WHERE patient_id = $patient AND practice = $practice ORDER BY ALL"
+
+
+def load_record(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int) -> Record:
+    """Read a patient's rows at a practice. Raises `NotFound` when the practice's records do not know the patient."""
+    files = source.files("patients", [practice])
+    who = {"patient": patient_id, "practice": practice}
+    found = _rows(cursor, _PATIENT, {**who, "files": list(files)}) if files else []
+    if not found:
+        raise NotFound("This practice's records do not hold that patient.", "Check the tenant and the patient.")
+    born, sex, ethnicity, imd_decile, died = cast(
+        "tuple[dt.date, str | None, str | None, int | None, dt.date | None]", found[0]
+    )
+    standing = source.standing(practice)
+    rows: dict[str, tuple[Row, ...]] = {"registrations": tuple(_registrations(cursor, source, practice, patient_id))}
+    for table, columns in _ROWS.items():
+        paths = source.files(table, [practice])
+        listed = _rows(cursor, columns + _FROM, {**who, "files": list(paths)}) if paths else []
+        rows[table] = tuple(_row(item) for item in listed)
+    return Record(
+        patient_id=patient_id,
+        practice=practice,
+        date_of_birth=born,
+        sex=sex,
+        ethnicity=ethnicity,
+        imd_decile=imd_decile,
+        date_of_death=died,
+        rows=rows,
+        missing=standing.missing,
+        records_to=standing.records_to,
+    )
+
+
+def find_practice(cursor: duckdb.DuckDBPyConnection, source: RecordSource, patient_id: int, on: dt.date) -> str:
+    """Give the practice where a patient was registered on a day, or the last one before it. Raises `NotFound`."""
+    files = source.registration_files([])
+    found = _rows(cursor, _REGISTRATIONS, {"files": list(files), "patient": patient_id}) if files else []
+    spans = [cast("tuple[str, dt.date, dt.date | None]", item) for item in found]
+    running = [(end is None or end >= on, start, practice) for practice, start, end in spans if start <= on]
+    if not running:
+        raise NotFound("No practice has that patient on this day.", "Check the tenant, the patient and the day.")
+    return max(running)[2]
+
+
+def _registrations(
+    cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int
+) -> Sequence[Row]:
+    files = source.registration_files([practice])
+    found = _rows(cursor, _REGISTRATIONS, {"files": list(files), "patient": patient_id}) if files else []
+    spans = [cast("tuple[str, dt.date, dt.date | None]", item) for item in found]
+    return [Row(start, practice=where, end_date=end) for where, start, end in spans]
+
+
+def _row(item: tuple[object, ...]) -> Row:
+    day, code, value, unit, episode, kind, relationship, source, entry = cast(
+        "tuple[dt.date, int | None, float | None, str | None, str | None, str | None, str | None, str, int]", item
+    )
+    return Row(
+        day,
+        code=code,
+        value=value,
+        unit=unit,
+        episode=episode,
+        kind=kind,
+        relationship=relationship,
+        source=source,
+        entry=entry,
+    )
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]) -> list[tuple[object, ...]]:
+    used = {name: value for name, value in parameters.items() if f"${name}" in query}
+    return cast("list[tuple[object, ...]]", cursor.execute(query, used).fetchall())
