@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,15 +11,20 @@ from typing import Annotated
 import duckdb
 import typer
 
+from cohortium_platform.audit import Entry
+from cohortium_platform.audit import record as record_entry
 from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.explain import find_practice, load_record
 from cohortium_platform.engine.service import Evaluation, Request, evaluate_tenant
+from cohortium_platform.errors import BadInput
 from cohortium_platform.records import RecordStore, snapshot_current, sources
 from cohortium_platform.statistics import rates
 from cohortium_plugins.explain import Step, explain
-from cohortium_plugins.model import Status
+from cohortium_plugins.model import Definition, Indicator, Status
+from cohortium_tenants.keys import open_keys
 from cohortium_tenants.packs import TenantDefinition, definition_of, enabled_packs
 from cohortium_tenants.tenants import list_tenants
+from cohortium_web.asking import patient_hash
 from cohortium_web.cli.context import open_place
 from cohortium_web.cli.output import AsJson, Output
 from cohortium_web.cli.tenants import operator, parse_day
@@ -133,14 +139,22 @@ def explain_(  # noqa: PLR0913 - each is an option of the command
             store = RecordStore(place.settings.store_root, found_tenant.id)
             source = CatalogueSource(session, store, snapshot_current(session))
             day = parse_day(index_date) if index_date else source.records_to or dt.datetime.now(dt.UTC).date()
+        wanted = _indicator(definition, indicator)
         with duckdb.connect() as connection:
             practice = find_practice(connection, source, patient, day)
             record = load_record(connection, source, practice, patient)
-    wanted = next((i for i in definition.indicators if i.name == indicator), None)
-    if wanted is None:
-        names = ", ".join(i.name for i in definition.indicators)
-        raise typer.BadParameter(f"{pack} has no indicator {indicator}. It has: {names}.")
-    found = explain(definition, wanted, record, day)
+        with place.database.tenant(found_tenant.id) as session:
+            keys = open_keys(session, place.key_encryption)
+            entry = Entry(
+                action="explain",
+                resource=f"registry/{pack}",
+                actor=operator(),
+                practices=[practice],
+                patients=[patient_hash(keys, patient)],
+                detail={"indicator": indicator, "index_date": day.isoformat()},
+            )
+            record_entry(session, entry)
+            found = explain(definition, wanted, record, day)
     output.say(f"[bold]{found.title}[/bold]: {found.result.status.replace('_', ' ')} as at {day}")
     output.say(found.sentence)
     rows = [(event.row.date, event.term or event.table, event.row.value, event.row.source) for event in found.events]
@@ -149,6 +163,16 @@ def explain_(  # noqa: PLR0913 - each is an option of the command
         output.say(f"{title}:")
         _tree(output, step, 1)
     output.document(found)
+
+
+def _indicator(definition: Definition, name: str) -> Indicator:
+    found = next((indicator for indicator in definition.indicators if indicator.name == name), None)
+    if found is None:
+        known = [indicator.name for indicator in definition.indicators]
+        near = difflib.get_close_matches(name, known, 1)
+        advice = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+        raise BadInput(f"There is no indicator {name}.", advice)
+    return found
 
 
 def _tree(output: Output, step: Step, depth: int) -> None:
