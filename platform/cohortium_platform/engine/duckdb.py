@@ -1,0 +1,173 @@
+"""The DuckDB engine: runs a plan over a source of records.
+
+First the few rows that membership needs, for whoever could be a member; then everything else, for members only. All
+index dates go in one pass. Not here: what the statements say (`duckdb_records`, `duckdb_program`, `duckdb_status`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import cast
+
+from cohortium_platform.engine import duckdb_records as records
+from cohortium_platform.engine.duckdb_compile import Program, Work, compiled
+from cohortium_platform.engine.duckdb_running import Cancellation, EngineSettings, Running, connect
+from cohortium_platform.engine.evaluated import EvaluatedTables
+from cohortium_platform.engine.plan import Section
+from cohortium_platform.engine.source import FRAME_TABLES, RecordSource
+from cohortium_platform.errors import BadInput
+from cohortium_plugins.model.definition import Definition
+from cohortium_plugins.model.nodes import Rows
+
+__all__ = ["Progress", "evaluate"]
+
+Progress = Callable[[float, str], None]
+"""Told how far it has come (0 to 1) and what is being done; may raise to stop."""
+
+_SECONDS_A_JOIN, _SECONDS_A_ROW = 3e-3, 1e-8
+"""What a grouping and join costs however few rows it has, and what one aggregate costs a row: measured on two cores,
+and only the balance between them matters."""
+
+
+def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
+    definition: Definition,
+    source: RecordSource,
+    practices: Sequence[str],
+    index_dates: Sequence[date],
+    *,
+    settings: EngineSettings | None = None,
+    progress: Progress | None = None,
+    cancellation: Cancellation | None = None,
+) -> EvaluatedTables:
+    """Evaluate a bound definition for the patients of some practices at several index dates.
+
+    Raises DefinitionError when the definition has no meaning, `BadInput` without practices or dates, `Cancelled`.
+    """
+    if not practices or not index_dates:
+        raise BadInput("An evaluation needs at least one practice and one index date.")
+    cancellation = cancellation or Cancellation()
+    connection = connect(settings or EngineSettings())
+    try:
+        with cancellation.watching(connection):
+            run = _Evaluation(
+                Running(connection, cancellation), source, sorted(set(practices)), sorted(set(index_dates))
+            )
+            return run.evaluate(definition, progress or (lambda _fraction, _step: None))
+    except BaseException:
+        connection.close()
+        raise
+
+
+class _Evaluation:
+    def __init__(
+        self, running: Running, source: RecordSource, practices: Sequence[str], index_dates: Sequence[date]
+    ) -> None:
+        self.running, self.source = running, source
+        self.practices, self.index_dates = practices, index_dates
+        self.standings = {practice: source.standing(practice) for practice in practices}
+        self._read: set[Rows] = set()
+
+    def evaluate(self, definition: Definition, progress: Progress) -> EvaluatedTables:
+        """Run every step."""
+        program = compiled(definition, self._missing(), stale=self._is_stale())
+        plan = program.plan
+        progress(0.0, "Finding members")
+        self._open_files()
+        self._find_candidates(program)
+        self._place_people()
+        self._read_rows(program, plan.membership)
+        self._run(program.membership(self._lists_a_join(plan.membership, "base")))
+        progress(0.3, "Reading members' records")
+        self._keep_members()
+        self._read_rows(program, plan.everything)
+        progress(0.6, "Deciding")
+        work = program.everything(self._lists_a_join(plan.everything, "members_base"))
+        self._run(work)
+        progress(1.0, "Decided")
+        return EvaluatedTables(self.running, work.queries, self.index_dates[-1])
+
+    def _run(self, work: Work) -> None:
+        for statement in work.statements:
+            self.running.run(statement)
+
+    # --- what is there --------------------------------------------------------------------------------------------
+
+    def _missing(self) -> frozenset[str]:
+        """Name the tables that were never loaded for some practice."""
+        return frozenset(table for standing in self.standings.values() for table in standing.missing)
+
+    def _is_stale(self) -> bool:
+        last = self.index_dates[-1]
+        return any(s.records_to is not None and s.records_to < last for s in self.standings.values())
+
+    def _open_files(self) -> None:
+        for table in ("patients", *FRAME_TABLES):
+            self.running.run(records.view_of_files(table, self.source.files(table, self.practices)))
+        everywhere = self.source.registration_files(self.practices)
+        self.running.run(records.view_of_files("registrations", everywhere, "all_registrations"))
+        standings = [self.standings[practice] for practice in self.practices]
+        columns: list[object] = [list(self.practices), [standing.records_to for standing in standings]]
+        columns.extend([table in standing.missing for standing in standings] for table in FRAME_TABLES)
+        self.running.run(records.STANDINGS, columns)
+        self.running.run(records.DATES, [list(self.index_dates)])
+        for table in records.CODED:
+            self.running.run(records.make_codes(table))
+
+    # --- people ---------------------------------------------------------------------------------------------------
+
+    def _find_candidates(self, program: Program) -> None:
+        self.running.run(records.CANDIDATES)
+        needed = program.plan.needed
+        if needed is None:
+            self.running.run(records.ALL_REGISTERED)
+            return
+        for table in sorted({rows.name for rows in needed}):
+            if table in records.CODED:
+                self._set_codes(program, table, [rows for rows in needed if rows.name == table])
+            self.running.run(records.candidates_with(table))
+
+    def _place_people(self) -> None:
+        for statement in (records.REGISTERED, records.SUBJECTS, records.PERSONS, records.BASE, records.KEYS):
+            self.running.run(statement)
+
+    def _keep_members(self) -> None:
+        for statement in (records.MEMBERS_BASE, records.MEMBERS_KEYS):
+            self.running.run(statement)
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def _read_rows(self, program: Program, section: Section) -> None:
+        """Read the rows that a section needs and none before it has read, for the people in `keys`."""
+        for table in dict.fromkeys(rows.name for rows in section.rows):
+            new = [rows for rows in section.rows if rows.name == table and rows not in self._read]
+            if not any(rows.name == table for rows in self._read):
+                self.running.run(records.MATCHED[table])
+                self.running.run(records.make_rows(table))
+            if table in records.CODED:
+                self._set_codes(program, table, new)
+            if new:
+                self.running.run(records.insert_rows(table))
+            self._read.update(new)
+
+    def _set_codes(self, program: Program, table: str, rows: Iterable[Rows]) -> None:
+        self.running.run(records.clear_codes(table))
+        self.running.run(records.insert_codes(table), program.codes(rows))
+
+    def _lists_a_join(self, section: Section, base: str) -> int:
+        """Weigh one grouping and join for each codelist against fewer that look at more rows: see `duckdb_program`."""
+        tables = {rows.name for rows in section.rows}
+        people, dates = cast("tuple[int, int]", self.running.run(_SIZES[base])[0])
+        rows = sum(cast("int", self.running.run(records.COUNT_ROWS[table])[0][0]) for table in tables)
+        seen = rows * max(dates, 1) / max(people, 1)
+        aggregates = sum(len(stage) for stage in section.aggregates) * 3
+        joins: float = math.sqrt(seen * aggregates * _SECONDS_A_ROW / _SECONDS_A_JOIN)
+        power = round(math.log2(max(joins, 1)))
+        return max(1, math.ceil(len(section.rows) / (1 << power)))
+
+
+_SIZES = {
+    "base": "SELECT count(DISTINCT pid), count(*) FROM base",
+    "members_base": "SELECT count(DISTINCT pid), count(*) FROM members_base",
+}

@@ -1,0 +1,123 @@
+"""From a definition to DuckDB's statements, kept for the next evaluation of the same definition.
+
+Compiling takes longer than evaluating a practice, and depends on nothing but the definition and which tables are
+missing. Not here: running anything.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+from cohortium_platform.engine import sql
+from cohortium_platform.engine.duckdb_patients import PatientScope
+from cohortium_platform.engine.duckdb_program import Numbering, StageWriter, create
+from cohortium_platform.engine.duckdb_status import compile_held_back, compile_outputs, member_column
+from cohortium_platform.engine.evaluated import Kind
+from cohortium_platform.engine.plan import Plan, make_plan
+from cohortium_plugins.model.definition import Definition
+from cohortium_plugins.model.nodes import Rows
+
+__all__ = ["Program", "Work", "compiled"]
+
+FINISHED = "finished"
+_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Statements to run in order, and the queries over what they leave behind."""
+
+    statements: tuple[str, ...]
+    queries: Mapping[Kind, str] = field(default_factory=dict)
+
+
+class Program:
+    """A compiled definition. `missing`: tables never loaded for some practice; `stale`: some practice's records end
+    before an index date.
+    """
+
+    def __init__(self, definition: Definition, missing: Collection[str], *, stale: bool) -> None:
+        self.plan: Plan = make_plan(definition)
+        self.missing, self.stale = missing, stale
+        rows = dict.fromkeys([*self.plan.membership.rows, *self.plan.everything.rows])
+        groupings = dict.fromkeys([*self.plan.membership.groupings, *self.plan.everything.groupings])
+        self.numbering = Numbering(
+            {item: number for number, item in enumerate(rows)}, {name: number for number, name in enumerate(groupings)}
+        )
+        self._work: dict[tuple[str, int], Work] = {}
+
+    def codes(self, rows: Iterable[Rows]) -> list[list[object]]:
+        """Give codelist numbers, codes, categories and grouping categories of the codes by which rows are read."""
+        codelists = self.plan.definition.codelists
+        grouped = [codelists[name].by_code for name in self.numbering.groupings]
+        columns: list[list[object]] = [[], [], [], []]
+        for item in rows:
+            if item.codelist is None:
+                continue
+            for code in codelists[item.codelist].by_code.values():
+                groups = [known.category if (known := lookup.get(code.code)) else None for lookup in grouped]
+                for column, value in zip(
+                    columns, (self.numbering.rows[item], code.code, code.category, groups), strict=True
+                ):
+                    column.append(value)
+        return columns
+
+    def membership(self, lists_a_join: int) -> Work:
+        """Give the statements that make the table `membership` from `base`."""
+        return self._cached("membership", lists_a_join)
+
+    def everything(self, lists_a_join: int) -> Work:
+        """Give the statements that make the finished table from `members_base`, and the queries over it."""
+        return self._cached("everything", lists_a_join)
+
+    def _cached(self, which: str, lists_a_join: int) -> Work:
+        key = (which, lists_a_join)
+        if key not in self._work:
+            write = self._write_membership if which == "membership" else self._write_everything
+            self._work[key] = write(lists_a_join)
+        return self._work[key]
+
+    def _write_membership(self, lists_a_join: int) -> Work:
+        scope = PatientScope(self.plan.definition.codelists, self.missing)
+        outputs = []
+        stage = len(self.plan.membership.aggregates)
+        for number, cohort in enumerate(self.plan.rules.cohorts):
+            outputs.append(member_column(number))
+            scope.bindings.define(outputs[-1], sql.is_true(scope.value(cohort.members)), stage)
+        scope.bindings.define("member", sql.any_of(sql.column(name) for name in outputs), stage)
+        writer = StageWriter(scope, self.plan.membership, self.numbering, lists_a_join)
+        return Work(tuple(writer.statements([*outputs, "member"], "base", "membership")))
+
+    def _write_everything(self, lists_a_join: int) -> Work:
+        scope = PatientScope(self.plan.definition.codelists, self.missing)
+        outputs = compile_outputs(self.plan, scope, FINISHED)
+        writer = StageWriter(scope, self.plan.everything, self.numbering, lists_a_join)
+        if self.stale:
+            columns = [*outputs.columns, "records_end"]
+            statements = writer.statements(columns, "members_base", "undated")
+            statements.append(create(FINISHED, compile_held_back(self.plan, "undated")))
+        else:
+            statements = writer.statements(outputs.columns, "members_base", FINISHED)
+        return Work(tuple(statements), {kind: sql.rendered(query) for kind, query in outputs.queries.items()})
+
+
+_programs: OrderedDict[tuple[int, frozenset[str], bool], tuple[Definition, Program]] = OrderedDict()
+_lock = Lock()
+
+
+def compiled(definition: Definition, missing: Collection[str], *, stale: bool) -> Program:
+    """Give a definition's program, from memory if this very object was compiled before."""
+    key = (id(definition), frozenset(missing), stale)
+    with _lock:
+        if key in _programs:
+            _programs.move_to_end(key)
+            return _programs[key][1]
+    program = Program(definition, frozenset(missing), stale=stale)
+    with _lock:
+        _programs[key] = (definition, program)  # the definition is kept, so that its id stays its own
+        while len(_programs) > _KEPT:
+            _programs.popitem(last=False)
+    return program

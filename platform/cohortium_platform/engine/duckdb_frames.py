@@ -1,0 +1,262 @@
+"""DuckDB's method for every kind of frame and for everything that is taken from one.
+
+A frame becomes a column of conditions beside the rows that it stands on; what is taken from it is an aggregate over
+the rows for which its condition holds. Rows have a number (`rid`) that follows their order, so that the first and the
+last are the least and the greatest. Not here: series of the patient (`duckdb_patients`), and reading files
+(`duckdb_records`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from sqlglot import exp
+
+from cohortium_platform.engine import sql
+from cohortium_platform.engine.bindings import Bindings
+from cohortium_platform.engine.duckdb_patients import PatientScope, taken_column
+from cohortium_platform.engine.duckdb_series import Compiled, compile_series
+from cohortium_platform.engine.shape import is_about_row
+from cohortium_platform.engine.sql import Sql
+from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins.interpreter import FIRST_EPISODES
+from cohortium_plugins.model import nodes
+from cohortium_plugins.model.nodes import Frame, How, Pick, Series
+
+__all__ = ["AGGREGATE_METHODS", "FRAME_METHODS", "PICK_METHODS", "RowScope", "rows_table"]
+
+PATIENT, ROW = "s", "r"
+_ROW = "row_"
+
+
+def rows_table(table: str) -> str:
+    """Name the temporary table that holds the rows of a table that rules ask for."""
+    return f"rows_{table}"
+
+
+def of_row(column: str) -> str:
+    """Name a row's column where it stands beside columns of the patient."""
+    return f"{_ROW}{column}"
+
+
+class RowScope:
+    """Conditions on the rows of one table, beside the patient at whose index date they are seen.
+
+    `numbers`: the number by which the table tells apart the codelists' rows; `groupings`: likewise for grouping lists.
+    `alone`: the one codelist read here, if it is one only, so that nothing must be told apart.
+    """
+
+    def __init__(
+        self, patient: PatientScope, numbers: Mapping[nodes.Rows, int], groupings: Mapping[str, int], *, alone: bool
+    ) -> None:
+        self.bindings = Bindings()
+        self.numbers, self.groupings, self.alone = numbers, groupings, alone
+        self.patient = patient
+        self._compiled: dict[Series, Sql] = {}
+        self.columns: dict[str, None] = {}
+        """Columns of the patient and of rows that conditions ask for."""
+
+    # --- series, as `Scope` has them ------------------------------------------------------------------------------
+
+    def value(self, node: Series) -> Sql:
+        """Give the value of a part of a condition for the row."""
+        if not is_about_row(node):
+            return self._asked(self.patient.value(node))
+        if node not in self._compiled:
+            made = compile_series(self, node).value
+            name = f"x{self.patient.number(node)}"
+            self.bindings.define(name, made)
+            self._compiled[node] = sql.column(name)
+        return self._compiled[node].copy()
+
+    def reason(self, _node: Series) -> None:
+        """Give none: a frame takes over the reasons of its condition's parts as a whole."""
+
+    def fact(self, name: str) -> Sql:
+        """Give a fact of the patient, or the index date."""
+        return self._asked(sql.column(name))
+
+    def taken(self, node: Series) -> Compiled:
+        """Refuse: what is taken from a frame is about the patient."""
+        raise LookupError(type(node).__name__)
+
+    def group(self, codelist: str) -> Sql:
+        """Give the row's category in a grouping codelist."""
+        position = sql.integer(self.groupings[codelist] + 1)
+        return sql.call("list_extract", self._asked(sql.column(of_row("groups"))), position)
+
+    def row(self, column: str) -> Sql:
+        """Give a column of the row as a rule sees it: an end date after the index date is not known yet."""
+        if column == "practice":
+            return self.fact("practice")
+        found = self._asked(sql.column(of_row(column)))
+        if column == "end_date":
+            return sql.case([(sql.binary(exp.LTE, found, self.fact("as_of")), found.copy())])
+        return found
+
+    def _asked(self, value: Sql) -> Sql:
+        self.columns.update(dict.fromkeys(column.name for column in sql.columns_in(value)))
+        return value
+
+    def asked(self) -> list[str]:
+        """List the columns of the patient that the conditions ask for."""
+        return [name for name in self.columns if not name.startswith(_ROW) and name not in self.bindings]
+
+    # --- frames ---------------------------------------------------------------------------------------------------
+
+    def holds(self, frame: Frame) -> Sql:
+        """Give the condition under which a row belongs to a frame."""
+        name = f"f{self.patient.number(frame)}"
+        if name not in self.bindings:
+            method = FRAME_METHODS.get(type(frame))
+            if method is None:
+                raise DefinitionError(f"{type(frame).__name__} has no method in DuckDB.")
+            self.bindings.define(name, method(self, frame), fixed=isinstance(frame, nodes.FirstOfEach))
+        return sql.column(name)
+
+    def select(self, aggregates: Sequence[tuple[str, Sql]], source: str, table: str) -> exp.Select:
+        """Write the SELECT that takes aggregates from a table's rows, one line a patient and index date."""
+        wanted = dict.fromkeys(
+            column.name for _, made in aggregates for column in sql.columns_in(made) if column.name in self.bindings
+        )
+        for _, made in aggregates:
+            self._asked(made)
+        given = [name for name in dict.fromkeys(["sid", *self.columns]) if name not in self.bindings]
+        seen = self.bindings.select(list(wanted), 0, self._seen(given, source, table), given)
+        columns = [sql.aliased(made, name) for name, made in aggregates]
+        return sql.select([sql.column("sid"), *columns], seen).group_by(sql.column("sid"), copy=False)
+
+    def _seen(self, given: Collection[str], source: str, table: str) -> exp.Select:
+        """Write the SELECT of the rows that can be seen at each index date."""
+        own = {of_row(name): name for name in (*nodes.ROW_COLUMNS, "rid", "codelist", "groups")}
+        columns = [
+            sql.aliased(sql.column(own[name], ROW), name) if name in own else sql.column(name, PATIENT)
+            for name in given
+        ]
+        seen = [sql.binary(exp.LTE, sql.column("date", ROW), sql.column("as_of", PATIENT))]
+        if any(rows.codelist is not None for rows in self.numbers):
+            listed = [sql.integer(number) for number in self.numbers.values()]
+            seen.append(exp.In(this=sql.column("codelist", ROW), expressions=listed))
+        same = exp.EQ(this=sql.column("pid", ROW), expression=sql.column("pid", PATIENT))
+        return (
+            sql.select(columns, sql.table(source, PATIENT))
+            .join(sql.table(rows_table(table), ROW), on=same, copy=False)
+            .where(sql.all_of(seen), copy=False)
+        )
+
+
+# --- frames -------------------------------------------------------------------------------------------------------
+
+
+def _rows(scope: RowScope, frame: nodes.Rows) -> Sql:
+    if scope.alone:
+        return sql.TRUE()
+    return sql.binary(exp.EQ, scope.row("codelist"), sql.integer(scope.numbers[frame]))
+
+
+def _filter(scope: RowScope, frame: nodes.Filter) -> Sql:
+    return sql.all_of([scope.holds(frame.frame), scope.value(frame.condition)])
+
+
+def _first_of_each(scope: RowScope, frame: nodes.FirstOfEach) -> Sql:
+    """The episode decides where there is one; else no row of the group, whatever its episode, comes before."""
+    group = scope.group(frame.codelist)
+    number = sql.case([(scope.holds(frame.frame), scope.row("rid"))])
+    first = exp.Window(this=sql.call("min", number), partition_by=[scope.fact("sid"), group])
+    episode = scope.row("episode")
+    begins = exp.Paren(this=exp.In(this=episode, expressions=[sql.text(word) for word in FIRST_EPISODES]))
+    by_order = sql.binary(exp.EQ, first, scope.row("rid"))
+    return sql.all_of(
+        [scope.holds(frame.frame), sql.case([(sql.is_missing(episode.copy()), by_order)], otherwise=begins)]
+    )
+
+
+FRAME_METHODS: Mapping[type[Frame], Callable[..., Sql]] = {
+    nodes.Rows: _rows,
+    nodes.Filter: _filter,
+    nodes.FirstOfEach: _first_of_each,
+}
+
+
+# --- what is taken from a frame -----------------------------------------------------------------------------------
+
+
+def _where(scope: RowScope, frame: Frame, value: Sql) -> Sql:
+    """Give a value for rows of the frame, nothing for others."""
+    return sql.case([(scope.holds(frame), value)])
+
+
+def _exists(scope: RowScope, node: nodes.Exists) -> Sql:
+    return sql.call("bool_or", scope.holds(node.frame))
+
+
+def _count(scope: RowScope, node: nodes.Count) -> Sql:
+    return sql.call("count", _where(scope, node.frame, sql.integer(1)))
+
+
+def _mean(scope: RowScope, node: nodes.Mean) -> Sql:
+    """Sum in the order of the rows, which fixes the last digit, and divide once."""
+
+    def mean() -> Sql:
+        value = _where(scope, node.frame, scope.row("value"))
+        in_order = exp.Order(this=value, expressions=[sql.ordered(scope.row("rid"))])
+        return sql.binary(exp.Div, sql.call("sum", in_order), sql.call("count", value.copy()))
+
+    return sql.case([(sql.call("isfinite", mean()), mean())])
+
+
+AGGREGATE_METHODS: Mapping[type[Series], Callable[..., Sql]] = {
+    nodes.Exists: _exists,
+    nodes.Count: _count,
+    nodes.Mean: _mean,
+}
+
+
+# --- picked rows --------------------------------------------------------------------------------------------------
+
+
+def _earliest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
+    return _by_order(scope, pick, columns, "min", "arg_min_null")
+
+
+def _latest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
+    return _by_order(scope, pick, columns, "max", "arg_max_null")
+
+
+def _by_order(scope: RowScope, pick: Pick, columns: Sequence[str], day: str, other: str) -> dict[str, Sql]:
+    """Take columns of the first or last row; its day is the least or greatest day."""
+    made = {}
+    for column in columns:
+        if column == "date":
+            taken = sql.call(day, _where(scope, pick.frame, scope.row("date")))
+        else:
+            taken = sql.call(other, scope.row(column), _where(scope, pick.frame, scope.row("rid")))
+        made[taken_column(scope.patient.number(pick), column)] = taken
+    return made
+
+
+def _highest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
+    return _by_value(scope, pick, columns, scope.row("value"))
+
+
+def _lowest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
+    return _by_value(scope, pick, columns, exp.Neg(this=scope.row("value")))
+
+
+def _by_value(scope: RowScope, pick: Pick, columns: Sequence[str], value: Sql) -> dict[str, Sql]:
+    """Take columns of the row with the most, the last in time of several; rows without a value are no candidates."""
+    made = {}
+    for column in columns:
+        rank = sql.struct({"value": value.copy(), "rid": scope.row("rid")})
+        valued = sql.all_of([scope.holds(pick.frame), sql.negated(sql.is_missing(scope.row("value")))])
+        taken = sql.call("arg_max_null", scope.row(column), sql.case([(valued, rank)]))
+        made[taken_column(scope.patient.number(pick), column)] = taken
+    return made
+
+
+PICK_METHODS: Mapping[How, Callable[[RowScope, Pick, Sequence[str]], dict[str, Sql]]] = {
+    How.EARLIEST: _earliest,
+    How.LATEST: _latest,
+    How.HIGHEST: _highest,
+    How.LOWEST: _lowest,
+}

@@ -1,0 +1,317 @@
+"""From files to tables of people and rows: who is registered where on each date, and the rows that rules ask for.
+
+A person's rows are those of the practice where they are registered at the date, told apart by practice and patient
+together. Here: the statements, which are the same for every definition. Not here: what is done with the tables
+(`duckdb_program`), and in which order they are made (`duckdb`).
+
+    files_<table>      views over the files; `files_all_registrations`: those of the whole tenant
+    standings          practice, records_to, missing_<table>
+    dates              as_of, main
+    codes_<table>      codelist, code, category, groups (the code's category in each grouping codelist)
+    candidates         practice, patient_id: whom membership could concern
+    base               sid, pid, practice, patient_id, as_of, main, facts
+    rows_<table>       codelist, pid, rid (in the order of the rows), date, the table's columns, category, groups
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlglot import exp
+
+from cohortium_platform.engine import sql
+from cohortium_platform.engine.duckdb_frames import rows_table
+from cohortium_platform.engine.duckdb_program import create
+
+__all__ = [
+    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "COUNT_ROWS", "DATES", "KEYS", "MATCHED", "MEMBERS_BASE",
+    "MEMBERS_KEYS", "PERSONS", "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes",
+    "insert_codes", "insert_rows", "make_codes", "make_rows", "view_of_files",
+]  # fmt: skip
+
+CODED = ("events", "medications")
+"""Tables whose rows are read by codelist."""
+
+_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "patients": {
+        "practice": "VARCHAR", "patient_id": "BIGINT", "date_of_birth": "DATE", "sex": "VARCHAR",
+        "ethnicity": "VARCHAR", "imd_decile": "TINYINT", "date_of_death": "DATE",
+    },
+    "registrations": {"practice": "VARCHAR", "patient_id": "BIGINT", "start_date": "DATE", "end_date": "DATE"},
+    "events": {
+        "practice": "VARCHAR", "patient_id": "BIGINT", "date": "DATE", "code": "BIGINT", "value": "DOUBLE",
+        "unit": "VARCHAR", "episode": "VARCHAR", "source": "VARCHAR", "entry": "INTEGER",
+    },
+    "medications": {
+        "practice": "VARCHAR", "patient_id": "BIGINT", "date": "DATE", "code": "BIGINT", "source": "VARCHAR",
+        "entry": "INTEGER",
+    },
+    "consultations": {
+        "practice": "VARCHAR", "patient_id": "BIGINT", "date": "DATE", "kind": "VARCHAR", "source": "VARCHAR",
+        "entry": "INTEGER",
+    },
+    "contacts": {
+        "practice": "VARCHAR", "patient_id": "BIGINT", "date": "DATE", "kind": "VARCHAR", "relationship": "VARCHAR",
+        "source": "VARCHAR", "entry": "INTEGER",
+    },
+}  # fmt: skip
+"""The record store's columns that an evaluation reads."""
+
+
+def view_of_files(table: str, files: Sequence[str], name: str | None = None) -> str:
+    """Give the statement that makes a table's files one view; without files it has no rows."""
+    columns = _COLUMNS[table]
+    if files:
+        listed = exp.Array(expressions=[sql.text(file) for file in files])
+        plain = exp.EQ(this=sql.column("hive_partitioning"), expression=sql.FALSE())
+        source = exp.Table(this=sql.call("read_parquet", listed, plain))
+        query = sql.select([_read(column) for column in columns], source)
+    else:
+        empty = [
+            sql.aliased(exp.Cast(this=exp.Null(), to=exp.DataType.build(kind, dialect=sql.DIALECT)), column)
+            for column, kind in columns.items()
+        ]
+        query = exp.Select(expressions=empty).where(sql.FALSE(), copy=False)
+    view = exp.Create(
+        this=sql.table(f"files_{name or table}"),
+        kind="VIEW",
+        expression=query,
+        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+    )
+    return sql.rendered(view)
+
+
+def _read(column: str) -> exp.Expression:
+    """Read a column; a value that is no finite number is none."""
+    if column != "value":
+        return sql.column(column)
+    finite = sql.case([(sql.call("isfinite", sql.column(column)), sql.column(column))])
+    return sql.aliased(finite, column)
+
+
+STANDINGS = """
+    CREATE TEMP TABLE standings AS SELECT
+        unnest($1::VARCHAR[]) AS practice, unnest($2::DATE[]) AS records_to, unnest($3::BOOLEAN[]) AS missing_events,
+        unnest($4::BOOLEAN[]) AS missing_medications, unnest($5::BOOLEAN[]) AS missing_consultations,
+        unnest($6::BOOLEAN[]) AS missing_registrations, unnest($7::BOOLEAN[]) AS missing_contacts
+"""
+"""Parameters, as lists of one length: practices, records_to, and for each of `FRAME_TABLES` whether it is missing."""
+
+DATES = """
+    CREATE TEMP TABLE dates AS SELECT as_of, bool_or(main) AS main FROM (
+        SELECT unnest($1::DATE[]) AS as_of, TRUE AS main
+        UNION ALL
+        SELECT records_to, FALSE FROM standings WHERE records_to < (SELECT max(day) FROM unnest($1::DATE[]) AS d(day))
+    ) GROUP BY as_of
+"""
+"""Parameter: the index dates. The days to which stale practices' records run join them."""
+
+# --- codes --------------------------------------------------------------------------------------------------------
+
+
+def make_codes(table: str) -> str:
+    """Give the statement that makes the table of codes that rows of a coded table are read by."""
+    return _CODES[table]
+
+
+def clear_codes(table: str) -> str:
+    """Give the statement that forgets the codes."""
+    return _CLEARED[table]
+
+
+def insert_codes(table: str) -> str:
+    """Give the statement that adds codes. Parameters, as lists of one length: codelist numbers, codes, categories,
+    lists of categories in each grouping codelist.
+    """
+    return _ADDED[table]
+
+
+_CODES = {
+    "events": "CREATE TEMP TABLE codes_events (codelist INTEGER, code BIGINT, category VARCHAR, groups VARCHAR[])",
+    "medications": """
+        CREATE TEMP TABLE codes_medications (codelist INTEGER, code BIGINT, category VARCHAR, groups VARCHAR[])
+    """,
+}
+_CLEARED = {"events": "DELETE FROM codes_events", "medications": "DELETE FROM codes_medications"}
+_ADDED = {
+    "events": """
+        INSERT INTO codes_events
+        SELECT unnest($1::INTEGER[]), unnest($2::BIGINT[]), unnest($3::VARCHAR[]), unnest($4::VARCHAR[][])
+    """,
+    "medications": """
+        INSERT INTO codes_medications
+        SELECT unnest($1::INTEGER[]), unnest($2::BIGINT[]), unnest($3::VARCHAR[]), unnest($4::VARCHAR[][])
+    """,
+}
+
+# --- people -------------------------------------------------------------------------------------------------------
+
+CANDIDATES = "CREATE TEMP TABLE candidates (practice VARCHAR, patient_id BIGINT)"
+
+ALL_REGISTERED = """
+    INSERT INTO candidates
+    SELECT DISTINCT practice, patient_id FROM files_registrations WHERE practice IN (SELECT practice FROM standings)
+"""
+"""Takes everyone into account."""
+
+_CANDIDATES_WITH = {
+    "events": """
+        INSERT INTO candidates SELECT DISTINCT e.practice, e.patient_id FROM files_events AS e
+        WHERE e.code IN (SELECT code FROM codes_events) AND e.date <= (SELECT max(as_of) FROM dates)
+    """,
+    "medications": """
+        INSERT INTO candidates SELECT DISTINCT e.practice, e.patient_id FROM files_medications AS e
+        WHERE e.code IN (SELECT code FROM codes_medications) AND e.date <= (SELECT max(as_of) FROM dates)
+    """,
+    "consultations": "INSERT INTO candidates SELECT DISTINCT practice, patient_id FROM files_consultations",
+    "contacts": "INSERT INTO candidates SELECT DISTINCT practice, patient_id FROM files_contacts",
+    "registrations": ALL_REGISTERED,
+}
+
+
+def candidates_with(table: str) -> str:
+    """Give the statement that takes into account whoever has rows of a table, of coded tables with the codes that
+    stand in `codes_<table>`.
+    """
+    return _CANDIDATES_WITH[table]
+
+
+REGISTERED = """
+    CREATE TEMP TABLE registered AS
+    SELECT r.patient_id, d.as_of, max(struct_pack(start_date := r.start_date, practice := r.practice)) AS latest
+    FROM files_all_registrations AS r SEMI JOIN candidates AS c ON c.patient_id = r.patient_id
+    JOIN dates AS d ON r.start_date <= d.as_of AND (r.end_date IS NULL OR r.end_date >= d.as_of)
+    GROUP BY r.patient_id, d.as_of
+"""
+"""Where each candidate is registered on each date: of the registrations that run, the latest to start counts, and of
+several on one day that with the greatest practice code."""
+
+SUBJECTS = """
+    CREATE TEMP TABLE subjects AS
+    WITH main AS (
+        SELECT r.latest.practice AS practice, r.patient_id, r.as_of, s.records_to
+        FROM registered AS r JOIN dates AS d ON d.as_of = r.as_of AND d.main
+        JOIN standings AS s ON s.practice = r.latest.practice
+        SEMI JOIN candidates AS c ON c.practice = r.latest.practice AND c.patient_id = r.patient_id
+    )
+    SELECT practice, patient_id, as_of, bool_or(main) AS main, bool_or(NOT main) AS before FROM (
+        SELECT practice, patient_id, as_of, TRUE AS main FROM main
+        UNION ALL SELECT practice, patient_id, records_to, FALSE FROM main WHERE records_to < as_of
+    ) GROUP BY practice, patient_id, as_of
+"""
+"""Everyone at each index date (`main`), and people of stale practices on the day to which the records run
+(`before`)."""
+
+PERSONS = """
+    CREATE TEMP TABLE persons AS
+    SELECT row_number() OVER () AS pid, practice, patient_id FROM (SELECT DISTINCT practice, patient_id FROM subjects)
+"""
+
+BASE = """
+    CREATE TEMP TABLE base AS
+    SELECT row_number() OVER () AS sid, k.pid, b.practice, b.patient_id, b.as_of, b.main, b.before,
+        p.date_of_birth, p.sex, p.ethnicity, p.imd_decile::DOUBLE AS imd_decile,
+        CASE WHEN p.date_of_death <= b.as_of THEN p.date_of_death END AS date_of_death,
+        CASE WHEN r.latest.practice = b.practice THEN r.latest.start_date END AS registered_since,
+        coalesce(r.latest.practice = b.practice, FALSE) AND NOT coalesce(p.date_of_death <= b.as_of, FALSE)
+            AS is_registered,
+        least(s.records_to, b.as_of) AS records_to, s.records_to AS records_end,
+        s.missing_events, s.missing_medications, s.missing_consultations, s.missing_registrations, s.missing_contacts
+    FROM subjects AS b
+    JOIN persons AS k ON k.practice = b.practice AND k.patient_id = b.patient_id
+    JOIN standings AS s ON s.practice = b.practice
+    LEFT JOIN registered AS r ON r.patient_id = b.patient_id AND r.as_of = b.as_of
+    LEFT JOIN files_patients AS p ON p.practice = b.practice AND p.patient_id = b.patient_id
+"""
+
+KEYS = "CREATE TEMP TABLE keys AS SELECT pid, practice, patient_id FROM persons"
+"""The people whose rows are read: at first whoever could be a member."""
+
+MEMBERS_BASE = """
+    CREATE TEMP TABLE members_base AS
+    WITH flagged AS (SELECT b.*, m.* EXCLUDE (sid, pid, as_of) FROM base AS b JOIN membership AS m ON m.sid = b.sid)
+    SELECT * FROM flagged
+    WHERE (main AND member) OR (before AND pid IN (SELECT pid FROM flagged WHERE main AND member))
+"""
+"""Members at each index date; and the same people on the day to which their practice's records run."""
+
+MEMBERS_KEYS = "DELETE FROM keys WHERE pid NOT IN (SELECT pid FROM members_base)"
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+MATCHED: Mapping[str, str] = {
+    "events": """
+        CREATE TEMP VIEW matched_events AS
+        SELECT c.codelist, k.pid, row_number() OVER (
+                PARTITION BY c.codelist, k.pid
+                ORDER BY e.date, e.entry NULLS FIRST, e.code, e.value NULLS FIRST, e.source NULLS FIRST,
+                    e.unit NULLS FIRST, e.episode NULLS FIRST
+            ) AS rid,
+            e.date, e.code, c.category, e.value, e.unit, e.episode, e.source, c.groups
+        FROM files_events AS e JOIN codes_events AS c ON c.code = e.code
+        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date <= (SELECT max(as_of) FROM dates)
+    """,
+    "medications": """
+        CREATE TEMP VIEW matched_medications AS
+        SELECT c.codelist, k.pid, row_number() OVER (
+                PARTITION BY c.codelist, k.pid ORDER BY e.date, e.entry NULLS FIRST, e.code, e.source NULLS FIRST
+            ) AS rid,
+            e.date, e.code, c.category, e.source, c.groups
+        FROM files_medications AS e JOIN codes_medications AS c ON c.code = e.code
+        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date <= (SELECT max(as_of) FROM dates)
+    """,
+    "consultations": """
+        CREATE TEMP VIEW matched_consultations AS
+        SELECT k.pid, row_number() OVER (
+                PARTITION BY k.pid ORDER BY e.date, e.entry NULLS FIRST, e.source NULLS FIRST, e.kind NULLS FIRST
+            ) AS rid,
+            e.date, e.kind, e.source
+        FROM files_consultations AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date <= (SELECT max(as_of) FROM dates)
+    """,
+    "contacts": """
+        CREATE TEMP VIEW matched_contacts AS
+        SELECT k.pid, row_number() OVER (
+                PARTITION BY k.pid
+                ORDER BY e.date, e.entry NULLS FIRST, e.source NULLS FIRST, e.kind NULLS FIRST,
+                    e.relationship NULLS FIRST
+            ) AS rid,
+            e.date, e.kind, e.relationship, e.source
+        FROM files_contacts AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date <= (SELECT max(as_of) FROM dates)
+    """,
+    "registrations": """
+        CREATE TEMP VIEW matched_registrations AS
+        SELECT k.pid, row_number() OVER (PARTITION BY k.pid ORDER BY e.start_date, e.end_date NULLS FIRST) AS rid,
+            e.start_date AS date, e.end_date, 'gp' AS source
+        FROM files_registrations AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.start_date <= (SELECT max(as_of) FROM dates)
+    """,
+}
+"""For each table, a view of the rows that rules ask for, numbered in the one order that every engine uses
+(`Row.order`).
+"""
+
+COUNT_ROWS: Mapping[str, str] = {
+    "events": "SELECT count(*) FROM rows_events",
+    "medications": "SELECT count(*) FROM rows_medications",
+    "consultations": "SELECT count(*) FROM rows_consultations",
+    "contacts": "SELECT count(*) FROM rows_contacts",
+    "registrations": "SELECT count(*) FROM rows_registrations",
+}
+
+
+def make_rows(table: str) -> str:
+    """Give the statement that makes an empty table for rows of a table."""
+    return create(rows_table(table), _matched(table).limit(0, copy=False))
+
+
+def insert_rows(table: str) -> str:
+    """Give the statement that reads the rows of the codes and people that stand in `codes_<table>` and `keys`."""
+    return sql.rendered(exp.Insert(this=sql.table(rows_table(table)), expression=_matched(table)))
+
+
+def _matched(table: str) -> exp.Select:
+    return exp.Select(expressions=[exp.Star()]).from_(sql.table(f"matched_{table}"), copy=False)

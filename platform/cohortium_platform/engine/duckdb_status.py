@@ -1,0 +1,336 @@
+"""What an indicator says of a patient, in DuckDB: `cohortium_plugins.status`, line by line.
+
+Here: status and reason as columns of the patient, and the rows of results, members and lists made from them. Not here:
+the values that a status is decided from (`duckdb_patients`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from cohortium_platform.engine import sql
+from cohortium_platform.engine.duckdb_patients import PatientScope
+from cohortium_platform.engine.evaluated import Kind
+from cohortium_platform.engine.plan import AGE, SEX, Plan
+from cohortium_platform.engine.sql import Sql
+from cohortium_plugins.model import nodes
+from cohortium_plugins.model.definition import Cohort, Indicator
+from cohortium_plugins.model.values import Status, ValueType
+
+__all__ = [
+    "STATUS_CODES", "Outputs", "compile_held_back", "compile_outputs", "member_column", "reason_column",
+    "status_column",
+]  # fmt: skip
+
+STATUS_CODES: Mapping[Status, int] = {status: number for number, status in enumerate(Status)}
+"""The number that stands for a status in columns; those below `not_applicable` show values."""
+
+
+POSITION = "position"
+"""The column that puts rows of one patient and date in the order of the definition."""
+
+
+def member_column(cohort: int) -> str:
+    """Name the column that tells whether someone is in a cohort."""
+    return f"member_{cohort}"
+
+
+def status_column(indicator: int) -> str:
+    """Name the column with an indicator's status, as a number."""
+    return f"status_{indicator}"
+
+
+def reason_column(indicator: int) -> str:
+    """Name the column with the reason of an indicator that is not evaluated."""
+    return f"reason_{indicator}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The columns that results, members and lists are made of, and the query that gives each of them from the table
+    that has these columns. A list takes one parameter, its index date.
+    """
+
+    columns: tuple[str, ...]
+    queries: Mapping[Kind, exp.Expression]
+
+
+def compile_outputs(plan: Plan, scope: PatientScope, source: str) -> Outputs:
+    """Bind every status, and write what is read from the finished table `source`."""
+    writer = _Writer(plan, scope, source)
+    cohorts = list(enumerate(plan.rules.cohorts))
+    queries = {
+        Kind.RESULTS: _joined([writer.results(number) for number in range(len(plan.rules.indicators))]),
+        Kind.MEMBERS: _joined([writer.members(number, cohort) for number, cohort in cohorts]),
+        Kind.LIST: _joined([writer.listed(number, cohort) for number, cohort in cohorts]),
+    }
+    return Outputs(tuple(writer.columns), queries)
+
+
+def compile_held_back(plan: Plan, source: str) -> exp.Select:
+    """Write the query that holds back what turned only after a practice's records end: `status.result_of`."""
+    cohorts = {cohort.name: number for number, cohort in enumerate(plan.rules.cohorts)}
+    now, then = "f", "b"
+    unknown = sql.integer(STATUS_CODES[Status.NOT_APPLICABLE])
+    replaced = {}
+    for number, indicator in enumerate(plan.rules.indicators):
+        status = sql.column(status_column(number), now)
+        member = sql.column(member_column(cohorts[indicator.cohort]), then)
+        before = sql.case([(member, sql.column(status_column(number), then))], unknown.copy())
+        turned = sql.all_of(
+            [
+                sql.binary(exp.LT, sql.column("records_end", now), sql.column("as_of", now)),
+                sql.binary(exp.NEQ, status, unknown.copy()),
+                sql.binary(exp.NEQ, before, status.copy()),
+            ]
+        )
+        reason = exp.DPipe(
+            this=sql.text("records_to:"), expression=sql.cast(sql.column("records_end", now), ValueType.TEXT)
+        )
+        replaced[status_column(number)] = sql.case([(turned, _code(Status.NOT_EVALUATED))], status.copy())
+        replaced[reason_column(number)] = sql.case([(turned.copy(), reason)], sql.column(reason_column(number), now))
+    everything = exp.Column(
+        this=exp.Star(replace=[sql.aliased(value, name) for name, value in replaced.items()]), table=sql.name(now)
+    )
+    same = sql.all_of(
+        [
+            exp.EQ(this=sql.column("pid", then), expression=sql.column("pid", now)),
+            exp.EQ(this=sql.column("as_of", then), expression=sql.column("records_end", now)),
+        ]
+    )
+    query = sql.select([everything], sql.table(source, now))
+    return query.join(sql.table(source, then), on=same, join_type="left", copy=False)
+
+
+def _joined(parts: Sequence[exp.Select]) -> exp.Expression:
+    """Put rows of several indicators or cohorts together, in an order that nothing but the content decides."""
+    whole: exp.Query = parts[0]
+    for part in parts[1:]:
+        whole = exp.Union(this=whole, expression=part, distinct=False)
+    columns = [sql.column(part.alias) for part in parts[0].expressions if part.alias != POSITION]
+    order = [sql.ordered(sql.column(name)) for name in ("practice", "patient_id", "index_date", POSITION)]
+    source = exp.Subquery(this=whole, alias=exp.TableAlias(this=sql.name("q")))
+    return exp.Select(expressions=columns).from_(source, copy=False).order_by(*order, copy=False)
+
+
+class _Writer:
+    def __init__(self, plan: Plan, scope: PatientScope, source: str) -> None:
+        self.plan, self.scope, self.source = plan, scope, source
+        self.columns: dict[str, None] = {}
+
+    # --- deciding -------------------------------------------------------------------------------------------------
+
+    def decide(self, number: int) -> None:
+        """Bind an indicator's status and reason."""
+        indicator = self.plan.rules.indicators[number]
+        scope = self.scope
+        parts = [indicator.applies, indicator.met, indicator.begins, *(a.when for a in indicator.adjustments)]
+        if indicator.due is not None:
+            parts.append(indicator.due)
+        stage = max(scope.shape.stage(part) for part in parts)
+        unsure = scope.reason(indicator.met)
+        status = [
+            (sql.is_true(sql.negated(scope.value(indicator.applies))), _code(Status.NOT_APPLICABLE)),
+            (sql.is_missing(scope.value(indicator.applies)), _code(Status.NOT_EVALUATED)),
+        ]
+        if unsure is not None:
+            status.append((sql.negated(sql.is_missing(unsure)), _code(Status.NOT_EVALUATED)))
+        status.append((scope.value(indicator.met), _code(Status.MET)))
+        adjusted = [scope.value(adjustment.when) for adjustment in indicator.adjustments]
+        if adjusted:
+            status.append((sql.any_of(adjusted), _code(Status.EXCLUDED)))
+        in_time = sql.binary(exp.GTE, self.due(indicator), scope.fact("as_of"))
+        status.append((in_time, _code(Status.DUE)))
+        scope.bindings.define(status_column(number), sql.case(status, _code(Status.OVERDUE)), stage)
+        scope.bindings.define(reason_column(number), self._reason(number, indicator), stage)
+
+    def _reason(self, number: int, indicator: Indicator) -> Sql:
+        scope = self.scope
+        applies = scope.reason(indicator.applies)
+        unknown = self._missing_fact(self.plan.definition.indicators[number])
+        branches = [
+            (
+                sql.is_missing(scope.value(indicator.applies)),
+                unknown if applies is None else sql.call("coalesce", applies, unknown),
+            )
+        ]
+        unsure = scope.reason(indicator.met)
+        if unsure is not None:
+            branches.append((scope.value(indicator.applies), unsure))
+        return sql.case(branches, sql.NULL(ValueType.TEXT))
+
+    def _missing_fact(self, indicator: Indicator) -> Sql:
+        """Name the first fact that is unknown, in the order in which the rule as written mentions them."""
+        named = [node for node in nodes.walk(indicator.applies) if isinstance(node, nodes.PatientFact)]
+        branches = [(sql.is_missing(self.scope.fact(fact.name)), sql.text(f"missing:{fact.name}")) for fact in named]
+        return sql.case(branches, sql.text("missing:fact"))
+
+    def due(self, indicator: Indicator) -> Sql:
+        """Give the day on which it falls due, or began to apply."""
+        begins = self.scope.value(indicator.begins)
+        return begins if indicator.due is None else sql.call("coalesce", self.scope.value(indicator.due), begins)
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def results(self, number: int) -> exp.Select:
+        """Write the rows of one indicator."""
+        self.decide(number)
+        indicator = self.plan.rules.indicators[number]
+        cohort = next(i for i, c in enumerate(self.plan.rules.cohorts) if c.name == indicator.cohort)
+        values = self._result_columns(number, indicator)
+        fixed = {
+            "patient_id": sql.column("patient_id"),
+            "practice": sql.column("practice"),
+            "indicator": sql.text(indicator.name),
+            "index_date": sql.column("as_of"),
+        }
+        order = {POSITION: sql.integer(number)}
+        return self._select({**fixed, **values, **order}, cohort)
+
+    def _result_columns(self, number: int, indicator: Indicator) -> dict[str, Sql]:
+        scope, shown = self.scope, indicator.shown
+        status = sql.column(status_column(number))
+
+        def when(of: Sequence[Status], value: Sql | None, kind: ValueType) -> Sql:
+            if value is None:
+                return sql.NULL(kind)
+            codes = [sql.integer(STATUS_CODES[item]) for item in of]
+            return sql.case([(exp.In(this=status.copy(), expressions=codes), value)], sql.NULL(kind))
+
+        def optional(node: nodes.Series | None) -> Sql | None:
+            return None if node is None else scope.value(node)
+
+        event = self._event(indicator.evidence)
+        date_met = [part for part in (optional(indicator.date), event["date"]) if part is not None]
+        open_, decided = (Status.DUE, Status.OVERDUE), tuple(STATUS_CODES)[: STATUS_CODES[Status.NOT_APPLICABLE]]
+        due_date = [
+            (
+                exp.EQ(this=status.copy(), expression=_code(Status.MET)),
+                optional(indicator.renews) or sql.NULL(ValueType.DATE),
+            ),
+        ]
+        no_due = sql.TRUE() if indicator.due is None else sql.is_missing(scope.value(indicator.due))
+        adjusted = sql.case(
+            [(scope.value(item.when), sql.text(item.name)) for item in indicator.adjustments], sql.NULL(ValueType.TEXT)
+        )
+        return {
+            "status": _word(status.copy()),
+            "reason": sql.column(reason_column(number)),
+            "due_date": sql.case(due_date, when((Status.EXCLUDED, *open_), self.due(indicator), ValueType.DATE)),
+            "due_now": sql.all_of([exp.In(this=status.copy(), expressions=[_code(item) for item in open_]), no_due]),
+            "window_end": when(decided, optional(indicator.due), ValueType.DATE),
+            "met_date": when((Status.MET,), sql.call("coalesce", *date_met), ValueType.DATE),
+            "value": when(decided, optional(shown.number), ValueType.NUMBER),
+            "value_code": when(decided, optional(shown.code), ValueType.CODE),
+            "value_text": when(decided, optional(shown.text), ValueType.TEXT),
+            "adjustment": when((Status.EXCLUDED,), adjusted, ValueType.TEXT),
+            "event_date": when(decided, event["date"], ValueType.DATE),
+            "event_code": when(decided, event["code"], ValueType.CODE),
+            "event_source": when(decided, event["source"], ValueType.TEXT),
+        }
+
+    def _event(self, evidence: Sequence[nodes.Pick]) -> dict[str, Sql]:
+        """Give the latest of the picked rows, the first listed of those on one day."""
+        kinds = {"date": ValueType.DATE, "code": ValueType.CODE, "source": ValueType.TEXT}
+        if not evidence:
+            return {column: sql.NULL(kind) for column, kind in kinds.items()}
+        if len(evidence) == 1:
+            return {column: self.scope.picked(evidence[0], column) for column in kinds}
+
+        def latest() -> Sql:
+            return sql.call("greatest", *(self.scope.picked(pick, "date") for pick in evidence))
+
+        def of(column: str, kind: ValueType) -> Sql:
+            branches = [
+                (exp.EQ(this=self.scope.picked(pick, "date"), expression=latest()), self.scope.picked(pick, column))
+                for pick in evidence
+            ]
+            return sql.case(branches, sql.NULL(kind))
+
+        return {column: of(column, kind) for column, kind in kinds.items()}
+
+    def members(self, number: int, cohort: Cohort) -> exp.Select:
+        """Write the rows of one cohort's members."""
+        fixed = {
+            "patient_id": sql.column("patient_id"),
+            "practice": sql.column("practice"),
+            "cohort": sql.text(cohort.name),
+            "index_date": sql.column("as_of"),
+        }
+        order = {POSITION: sql.integer(number)}
+        return self._select({**fixed, **self._member_columns(cohort), **self._strata(), **order}, number)
+
+    def _member_columns(self, cohort: Cohort) -> dict[str, Sql]:
+        kinds = {"number": ValueType.NUMBER, "code": ValueType.CODE, "text": ValueType.TEXT}
+        shown = {
+            f"shown_{name}": sql.NULL(kind) if (node := getattr(cohort.shown, name)) is None else self.scope.value(node)
+            for name, kind in kinds.items()
+        }
+        origin = self._event(() if cohort.origin is None else (cohort.origin,))
+        return {
+            "since": self.scope.value(cohort.since),
+            **shown,
+            "origin_date": origin["date"],
+            "origin_code": origin["code"],
+        }
+
+    def _strata(self) -> dict[str, Sql]:
+        made = {}
+        for stratifier in self.plan.rules.stratifiers:
+            made[stratifier.name] = self.scope.value(stratifier.value)
+            made[f"{stratifier.name}__reason"] = self.scope.reason(stratifier.value) or sql.NULL(ValueType.TEXT)
+        return made
+
+    def listed(self, number: int, cohort: Cohort) -> exp.Select:
+        """Write one line a member with every indicator's status: what a page of a list shows."""
+        mine = [i for i, indicator in enumerate(self.plan.rules.indicators) if indicator.cohort == cohort.name]
+        fixed = {
+            "patient_id": sql.column("patient_id"),
+            "practice": sql.column("practice"),
+            "cohort": sql.text(cohort.name),
+            "index_date": sql.column("as_of"),
+            "gaps": _how_many(mine, Status.OVERDUE),
+            "due": _how_many(mine, Status.DUE),
+            "age": exp.Cast(this=self.scope.value(AGE), to=exp.DataType.build("SMALLINT")),
+            "sex": self.scope.value(SEX),
+        }
+        statuses = {
+            indicator.name: exp.Cast(
+                this=sql.column(status_column(i)) if i in mine else exp.Null(),
+                to=exp.DataType.build("UTINYINT", dialect="duckdb"),
+            )
+            for i, indicator in enumerate(self.plan.rules.indicators)
+        }
+        named = {f"status:{name}": value for name, value in statuses.items()}
+        order = {POSITION: sql.integer(number)}
+        query = self._select({**fixed, **self._member_columns(cohort), **self._strata(), **named, **order}, number)
+        last = exp.EQ(this=sql.column("as_of"), expression=exp.Parameter(this=exp.Literal.number("1")))
+        return query.where(last, copy=False)
+
+    def _select(self, columns: Mapping[str, Sql], cohort: int) -> exp.Select:
+        asked = [*columns.values(), sql.column(member_column(cohort)), sql.column("main")]
+        self.columns.update(dict.fromkeys(column.name for value in asked for column in sql.columns_in(value)))
+        listed = [sql.aliased(value, name) for name, value in columns.items()]
+        members = sql.all_of([sql.column("main"), sql.column(member_column(cohort))])
+        return sql.select(listed, sql.table(self.source)).where(members, copy=False)
+
+
+def _code(status: Status) -> Sql:
+    return sql.integer(STATUS_CODES[status])
+
+
+def _word(status: Sql) -> Sql:
+    """Write a status as its word."""
+    words = [exp.If(this=_code(item), true=sql.text(item.value)) for item in STATUS_CODES]
+    return exp.Case(this=status, ifs=words)
+
+
+def _how_many(indicators: Sequence[int], status: Status) -> Sql:
+    count = sql.integer(0)
+    for number in indicators:
+        is_so = exp.EQ(this=sql.column(status_column(number)), expression=_code(status))
+        count = sql.binary(exp.Add, count, sql.case([(is_so, sql.integer(1))], sql.integer(0)))
+    return exp.Cast(this=count, to=exp.DataType.build("USMALLINT", dialect="duckdb"))

@@ -1,0 +1,207 @@
+"""Builders over sqlglot's expression tree, from which every compiled operation is put together.
+
+Nothing here or above pastes text: names and constants become tree nodes, and sqlglot alone writes them down. Functions
+are named as DuckDB names them and are never translated from another dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+from sqlglot import exp
+
+from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
+
+__all__ = [
+    "FALSE", "NULL", "TRUE", "UNITS", "Sql", "aliased", "all_of", "any_of", "binary", "call", "case", "cast", "column",
+    "columns_in", "integer", "is_missing", "is_true", "literal", "name", "negated", "ordered", "rendered", "select",
+    "struct", "table", "text",
+]  # fmt: skip
+
+Sql = exp.Expression
+
+DIALECT = "duckdb"
+UNITS: tuple[Unit, ...] = tuple(Unit)
+"""The order in which a duration's unit is written as a number."""
+
+_TYPES: dict[ValueType, exp.DataType] = {
+    kind: exp.DataType.build(name, dialect=DIALECT)
+    for kind, name in (
+        (ValueType.BOOL, "BOOLEAN"),
+        (ValueType.DATE, "DATE"),
+        (ValueType.NUMBER, "DOUBLE"),
+        (ValueType.TEXT, "VARCHAR"),
+        (ValueType.CODE, "BIGINT"),
+        (ValueType.DURATION, "STRUCT(count BIGINT, unit BIGINT)"),
+    )
+}
+_INTEGER = exp.DataType.build("INTEGER", dialect=DIALECT)
+_LARGEST = 2**60
+
+
+def TRUE() -> Sql:  # noqa: N802 - a constant, made anew because a tree node has one parent
+    """Write true."""
+    return exp.Boolean(this=True)
+
+
+def FALSE() -> Sql:  # noqa: N802
+    """Write false."""
+    return exp.Boolean(this=False)
+
+
+def NULL(kind: ValueType) -> Sql:  # noqa: N802
+    """Write an unknown value of a type."""
+    return cast(exp.Null(), kind)
+
+
+def name(text: str) -> exp.Identifier:
+    """Write a name, always quoted: names of indicators and stratifiers may hold hyphens."""
+    return exp.Identifier(this=text, quoted=True)
+
+
+def column(of: str, source: str | None = None) -> exp.Column:
+    """Write a column, of a named source when several are joined."""
+    return exp.Column(this=name(of), table=None if source is None else name(source))
+
+
+def text(value: str) -> Sql:
+    """Write a text constant."""
+    return exp.Literal.string(value)
+
+
+def integer(value: int) -> Sql:
+    """Write an integer constant."""
+    literal = exp.Literal.number(str(abs(value)))
+    return exp.Neg(this=literal) if value < 0 else literal
+
+
+def literal(value: Scalar | None, kind: ValueType) -> Sql:
+    """Write a constant of a definition, in the type in which the engine holds its kind."""
+    if value is None:
+        return NULL(kind)
+    return text(str(value)) if kind is ValueType.TEXT else cast(_plain(value, kind), kind)
+
+
+def _plain(value: Scalar, kind: ValueType) -> Sql:
+    if isinstance(value, Duration):
+        if abs(value.count) > _LARGEST:
+            raise DefinitionError(f"A duration of {value} is out of any use.", "Write a shorter one.")
+        return struct({"count": integer(value.count), "unit": integer(UNITS.index(value.unit))})
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, date):
+        return text(value.isoformat())
+    if kind is ValueType.NUMBER:
+        return text(repr(float(value)))
+    return integer(int(value))
+
+
+def cast(value: Sql, kind: ValueType) -> Sql:
+    """Give a value the type that the engine holds it in."""
+    return exp.Cast(this=value, to=_TYPES[kind].copy())
+
+
+def cast_integer(value: Sql) -> Sql:
+    """Give a value the 32-bit type that date arithmetic asks for."""
+    return exp.Cast(this=value, to=_INTEGER.copy())
+
+
+def call(function: str, *arguments: Sql) -> Sql:
+    """Call a function of DuckDB by its own name."""
+    return exp.Anonymous(this=function, expressions=list(arguments))
+
+
+def binary(operator: type[exp.Binary], left: Sql, right: Sql) -> Sql:
+    """Write an operator between two operands, in brackets."""
+    return exp.Paren(this=operator(this=left, expression=right))
+
+
+def _joined(operator: type[exp.And | exp.Or], parts: Sequence[Sql], none: bool) -> Sql:  # noqa: FBT001
+    if not parts:
+        return exp.Boolean(this=none)
+    result: Sql = parts[0]
+    for part in parts[1:]:
+        result = operator(this=result, expression=part)
+    return exp.Paren(this=result) if len(parts) > 1 else result
+
+
+def all_of(parts: Iterable[Sql]) -> Sql:
+    """Join conditions by AND; true when there are none."""
+    return _joined(exp.And, list(parts), none=True)
+
+
+def any_of(parts: Iterable[Sql]) -> Sql:
+    """Join conditions by OR; false when there are none."""
+    return _joined(exp.Or, list(parts), none=False)
+
+
+def negated(condition: Sql) -> Sql:
+    """Write NOT."""
+    return exp.Paren(this=exp.Not(this=exp.Paren(this=condition)))
+
+
+def is_missing(value: Sql) -> Sql:
+    """Test for an unknown value."""
+    return exp.Paren(this=exp.Is(this=value, expression=exp.Null()))
+
+
+def is_true(value: Sql) -> Sql:
+    """Test for true, unknown counting as not."""
+    return call("coalesce", value, FALSE())
+
+
+def case(branches: Iterable[tuple[Sql, Sql]], otherwise: Sql | None = None) -> Sql:
+    """Write the value of the first branch that holds; unknown without one and without `otherwise`."""
+    listed = [exp.If(this=condition, true=value) for condition, value in branches]
+    if not listed:
+        return otherwise if otherwise is not None else exp.Null()
+    return exp.Case(ifs=listed, default=otherwise)
+
+
+def struct(fields: dict[str, Sql]) -> Sql:
+    """Write several values as one."""
+    return call("struct_pack", *(exp.PropertyEQ(this=name(key), expression=value) for key, value in fields.items()))
+
+
+def aliased(value: Sql, of: str) -> Sql:
+    """Name a column of a SELECT."""
+    return exp.Alias(this=value, alias=name(of))
+
+
+def ordered(value: Sql) -> Sql:
+    """Sort by a value, unknown first."""
+    return exp.Ordered(this=value, desc=False, nulls_first=True)
+
+
+def table(of: str, alias: str | None = None) -> exp.Table:
+    """Name a table of the connection."""
+    return exp.Table(this=name(of), alias=None if alias is None else exp.TableAlias(this=name(alias)))
+
+
+def select(columns: Sequence[Sql], source: exp.Select | exp.Table | exp.Subquery, alias: str = "q") -> exp.Select:
+    """Write SELECT columns FROM a table or another SELECT."""
+    if isinstance(source, exp.Select):
+        source = exp.Subquery(this=source, alias=exp.TableAlias(this=name(alias)))
+    return exp.Select(expressions=list(columns)).from_(source, copy=False)
+
+
+def columns_in(expression: Sql) -> Iterator[exp.Column]:
+    """Yield the columns that an expression mentions, once for each mention."""
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, exp.Column):
+            yield node
+            continue
+        for value in node.args.values():
+            if isinstance(value, exp.Expression):
+                stack.append(value)
+            elif isinstance(value, list):
+                stack.extend(item for item in value if isinstance(item, exp.Expression))
+
+
+def rendered(statement: exp.Expression) -> str:
+    """Write a statement down for DuckDB."""
+    return statement.sql(dialect=DIALECT)
