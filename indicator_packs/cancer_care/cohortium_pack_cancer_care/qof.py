@@ -84,9 +84,9 @@ care_review = Indicator(
     source="QOF 2024/25 CAN004; NICE IND223",
     unsure=(
         "That a structured template was used cannot be seen in codes. Secondary rows do not start a new clock, though "
-        "NICE says 'latest new diagnosis'. Two cancers whose codes are in no tumour-site group count as one, unless "
-        "the feed carries the episode type. A review counts as the answer to invitations from the first one of the "
-        "QOF year on."
+        "NICE says 'latest new diagnosis'. The groups of tumour sites are short (breast has 14 codes): cancers whose "
+        "codes are in none count as one site together, unless the feed carries the episode type. A review counts as "
+        "the answer to invitations from the first one of the QOF year on."
     ),
 )
 
