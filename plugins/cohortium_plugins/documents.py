@@ -42,8 +42,8 @@ def _head(pack: Pack) -> Iterator[str]:
     yield ""
     yield 'Everything is as of an index date, and nothing dated after it counts. "In the last 12 months" includes both'
     yield "ends: an entry of 6 August 2024 still counts on 6 August 2025 and no longer on 7 August. Refusals,"
-    yield 'invitations and non-attendance never count as done. "Not settled" is what no source decides: a clinician must,'
-    yield "before use."
+    yield 'invitations and non-attendance never count as done. "Not settled" is what no source decides: a'
+    yield "clinician must, before use."
     yield ""
     yield STATUSES
     yield ""

@@ -89,10 +89,8 @@ breast = Indicator(
     adjustments=[own_cancer("breast")],
     source="NHS breast screening programme; North Central London cancer registry, row 'Screening - Breast'",
     unsure=(
-        UNDER_RECORDED
-        + SITE_MATCHED
-        + "No codes for not attending were found. The list of breast cancers is short (14 "
-        "codes). Very high risk programmes are not covered. Where sex is recorded as neither female nor male the "
+        UNDER_RECORDED + SITE_MATCHED + "No codes for not attending were found. The list of breast cancers is short "
+        "(14 codes). Very high risk programmes are not covered. Where sex is recorded as neither female nor male the "
         "indicator cannot be decided."
     ),
 )
