@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
+
+from sqlmodel import Session
 
 from cohortium_platform.audit import SERVICE, Entry, record
 from cohortium_platform.database import Database
@@ -59,15 +62,17 @@ class Evaluation:
     seconds: float
 
 
-def evaluate_tenant(
+def evaluate_tenant(  # noqa: PLR0913 - an evaluation names all that it stands on
     database: Database,
     settings: Settings,
     tenant_id: UUID,
     request: Request,
     progress: Callable[[float, str], None] | None = None,
+    *,
+    transaction: Callable[[], AbstractContextManager[Session]] | None = None,
 ) -> Evaluation:
     """Evaluate, and publish when asked to: files first, then one transaction with the audit entry. A crash before it
-    leaves the former results in place.
+    leaves the former results in place. `transaction` opens that one, where a job gives its own.
 
     Raises `NotFound` for a practice without records, and `BadInput` when nothing was loaded at all.
     """
@@ -88,7 +93,7 @@ def evaluate_tenant(
     if request.publish:
         written = write(results, evaluated)
         try:
-            with database.tenant(tenant_id) as session:
+            with (transaction or (lambda: database.tenant(tenant_id)))() as session:
                 commit(session, evaluated, written)
                 record(session, _entry(request, evaluated))
         except BaseException:
@@ -115,7 +120,9 @@ def _practices(source: CatalogueSource, request: Request) -> list[str]:
     if request.practices is None:
         return list(loaded)
     if unknown := sorted(set(request.practices) - set(loaded)):
-        raise NotFound(f"No records of practice {unknown[0]} have been loaded.", "`cohortium status` lists those loaded.")
+        raise NotFound(
+            f"No records of practice {unknown[0]} have been loaded.", "`cohortium status` lists those loaded."
+        )
     return sorted(set(request.practices))
 
 

@@ -9,9 +9,12 @@ from cohortium_tenants.packs.service import (
     enabled_packs,
     local_codes,
 )
+from cohortium_tenants.packs.tasks import EVALUATE, EvaluatePack
 
 __all__ = [
+    "EVALUATE",
     "EnabledPack",
+    "EvaluatePack",
     "LocalCode",
     "TenantDefinition",
     "add_local_code",
