@@ -6,6 +6,9 @@ Other engines are compared with this one. Not here: reading records, status (`st
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -252,7 +255,7 @@ def _mean(evaluation: Evaluation, node: nodes.Mean) -> Value:
     numbers = [row.value for row, _ in rows.rows if row.value is not None]
     if rows.reason or not numbers:
         return Value(None, rows.reason)
-    return Value(sum(numbers) / len(numbers))
+    return Value(_finite(functools.reduce(operator.add, numbers) / len(numbers)))  # sum() would not add one by one
 
 
 _COMPARISONS: Mapping[CompareOp, Callable[[object, object], bool]] = {
@@ -288,15 +291,23 @@ def _not(evaluation: Evaluation, node: nodes.Not) -> Value:
     return _strict(evaluation, (node.operand,), lambda found: not found)
 
 
+_ARITHMETIC: Mapping[ArithmeticOp, Callable[[float, float], float]] = {
+    ArithmeticOp.ADD: operator.add,
+    ArithmeticOp.SUBTRACT: operator.sub,
+    ArithmeticOp.MULTIPLY: operator.mul,
+}
+
+
+def _finite(number: float) -> float | None:
+    """Give the number, or None when it has grown beyond what a double holds."""
+    return number if math.isfinite(number) else None
+
+
 def _arithmetic(evaluation: Evaluation, node: nodes.Arithmetic) -> Value:
     def work(left: float, right: float) -> float | None:
-        if node.op is ArithmeticOp.ADD:
-            return left + right
-        if node.op is ArithmeticOp.SUBTRACT:
-            return left - right
-        if node.op is ArithmeticOp.MULTIPLY:
-            return left * right
-        return None if right == 0 else left / right
+        if node.op is ArithmeticOp.DIVIDE:
+            return None if right == 0 else _finite(left / right)
+        return _finite(_ARITHMETIC[node.op](left, right))
 
     return _strict(evaluation, (node.left, node.right), work)
 

@@ -18,7 +18,7 @@ GP = "gp"
 class Row:
     """One row of any table. Columns that its table does not have are None; a registration's date is its first day.
 
-    `entry` is the position in which the source gave the row.
+    `entry` is the position in which the source gave the row. A value is a finite number or None.
     """
 
     date: dt.date
@@ -34,10 +34,14 @@ class Row:
     entry: int = 0
 
     def order(self) -> tuple[object, ...]:
-        """Give the key that puts rows in the one order every engine uses: unknown first."""
+        """Give the key that puts rows in the one order every engine uses: date, entry, code, value, source, and then
+        what is left (unit, episode, kind, relationship, end date), unknown first.
+        """
         code = (self.code is not None, self.code or 0)
         value = (self.value is not None, self.value or 0.0)
-        return (self.date, self.entry, code, value, self.source)
+        words = ((word is not None, word or "") for word in (self.unit, self.episode, self.kind, self.relationship))
+        end = (self.end_date is not None, self.end_date or self.date)
+        return (self.date, self.entry, code, value, self.source, *words, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an indicator says of one patient at one index date. See `docs/language/status.md`."""
+    """What an indicator says of one patient at one index date. See `docs/language/status.md`.
+
+    `window_end` is the day on which it falls or fell due, met or not: with it one can tell closed windows from open
+    ones.
+    """
 
     patient_id: int
     practice: str
@@ -78,6 +86,7 @@ class Result:
     event_date: dt.date | None = None
     event_code: int | None = None
     event_source: str | None = None
+    window_end: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ def _result(  # noqa: PLR0913 - the columns that differ by status
         event_date=None if event is None else event.date,
         event_code=None if event is None else event.code,
         event_source=None if event is None else event.source,
+        window_end=None if status in UNDECIDED else cast("date | None", _optional(evaluation, indicator.due)),
     )
 
 

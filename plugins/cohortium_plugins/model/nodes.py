@@ -136,7 +136,9 @@ class Rows(Frame):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Filter(Frame):
-    """The frame's rows for which the condition is true (unknown drops the row)."""
+    """The frame's rows for which the condition is true (unknown drops the row). When a part of the condition that is
+    about the patient cannot be decided, neither can the frame, whatever the rest of the condition says of a row.
+    """
 
     frame: Frame
     condition: Series
@@ -164,7 +166,9 @@ class FirstOfEach(Frame):
 
 
 class How(enum.StrEnum):
-    """Which row a pick takes. Rows of one day stand in the order (entry, code, value, source), unknown first."""
+    """Which row a pick takes. Rows of one day stand in the order of `Row.order`: entry, code, value, source, then what
+    is left, unknown first.
+    """
 
     EARLIEST = "earliest"
     LATEST = "latest"
@@ -298,7 +302,9 @@ class Count(_NumberSeries):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean(_NumberSeries):
-    """The mean of the rows' values, in order of date; None when no row has one."""
+    """The mean of the rows' values, added one by one in the order of the rows; None when no row has one, or when the
+    sum grows beyond what a double holds.
+    """
 
     frame: Frame
 
@@ -370,7 +376,7 @@ class ArithmeticOp(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arithmetic(_NumberSeries):
-    """Arithmetic on two numbers; None when either is, or on division by zero."""
+    """Arithmetic on two numbers; None when either is, on division by zero, and when the result is beyond a double."""
 
     op: ArithmeticOp
     left: Series
@@ -380,7 +386,7 @@ class Arithmetic(_NumberSeries):
 @dataclass(frozen=True, slots=True, eq=False)
 class DateAdd(_DateSeries):
     """A date moved by a duration, forward or (`sign` -1) back. Months and years keep the day of the month, or take
-    the last day of a shorter one.
+    the last day of a shorter one. None when the result lies outside the years 1 to 9999.
     """
 
     date: Series
@@ -399,7 +405,9 @@ class DateDifference(_NumberSeries):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeasonStart(_DateSeries):
-    """The latest date with this month and day on or before the given date. The day is at most 28."""
+    """The latest date with this month and day on or before the given date, which every year has: the day is at most 28.
+    None before the year 1.
+    """
 
     date: Series
     month: int
@@ -422,7 +430,9 @@ class Case(Series):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extreme(Series):
-    """The least (`highest` false) or greatest of several values, leaving unknown ones out; None when all are."""
+    """The least (`highest` false) or greatest of several values, leaving unknown ones out; None when all are. Durations
+    have no order, here and in `Compare`: days and months do not compare.
+    """
 
     highest: bool
     operands: tuple[Series, ...]
