@@ -1,0 +1,277 @@
+"""One load, from a delivery to a new snapshot: everything before the commit can be lost, nothing is half visible.
+
+Here: the order of the steps and the one transaction. Not here: any step itself; choosing an importer and telling people
+of errors (`service`).
+
+    read -> judge patients -> pseudonyms -> (a trust's: find where they are registered) -> rows into buckets
+         -> record files under new names -> identities sealed into a file -> one transaction
+
+A load that dies before the commit leaves files that no catalogue names, which are swept up; one that dies after it
+leaves the same. The transaction checks that nobody else loaded the same practice and source meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from sqlmodel import Session, col, select
+
+from cohortium_platform import audit
+from cohortium_platform.identities.loading import IdentityChanges, IdentitySealer, apply_changes, digests
+from cohortium_platform.ingest.identifying import identity_batches, read_contact_details
+from cohortium_platform.ingest.limits import LoadLimits
+from cohortium_platform.ingest.matching import match
+from cohortium_platform.ingest.parts import Part
+from cohortium_platform.ingest.patients import read_patients
+from cohortium_platform.ingest.people import People, pseudonymise, settle
+from cohortium_platform.ingest.progress import Step, Tell, Teller
+from cohortium_platform.ingest.quality import PracticeQuality, QualityLog, QualityReport
+from cohortium_platform.ingest.reporting import KnownCodes, Tally
+from cohortium_platform.ingest.scope import Scope, scope_of
+from cohortium_platform.ingest.staging import StagingArea
+from cohortium_platform.ingest.tabulating import read_tables, write_patients, write_tables
+from cohortium_platform.ingest.target import LoadResult, LoadTarget, Requester
+from cohortium_platform.ingest.workbench import Workbench
+from cohortium_platform.records.catalogue import Replacement, SourceState, files, publish, snapshot_current, sources
+from cohortium_platform.records.models import Load
+from cohortium_platform.records.schema import GP, SCHEMAS, RecordTable
+from cohortium_plugins.importing import Importer, ImportOptions, Unreadable
+
+__all__ = ["Run", "Transaction"]
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+"""Opens the one transaction in which a load becomes visible."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One load under way. `on_commit` runs in its transaction, last, and may raise to undo it all."""
+
+    target: LoadTarget
+    delivery: Path
+    options: ImportOptions
+    importer: Importer
+    limits: LoadLimits
+    requester: Requester = field(default_factory=Requester)
+    known_codes: KnownCodes | None = None
+    tell: Tell | None = None
+    transaction: Transaction | None = None
+    on_commit: Callable[[Session, LoadResult], None] | None = None
+    load_id: UUID = field(default_factory=uuid4)
+    log: QualityLog = field(default_factory=QualityLog)
+    _written: list[str] = field(default_factory=list)
+    _teller: Teller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._teller = Teller(self.tell)
+
+    def load(self) -> LoadResult:
+        """Load the delivery. When it raises (`Unreadable`, `Conflict`, `Unavailable`), the tenant is as before."""
+        started = datetime.now(UTC), time.perf_counter()
+        try:
+            with self.target.store.working() as folder, Workbench(folder, self.limits) as bench:
+                result = self._load(bench, started)
+        except BaseException:
+            for path in self._written:
+                self.target.store.discard(path)
+            raise
+        self._teller(Step.DONE)
+        return result
+
+    def _load(self, bench: Workbench, started: tuple[datetime, float]) -> LoadResult:
+        parts, scope = self._read(bench)
+        people, standing = self._find_people(bench, parts, scope)
+        tally = self._write(bench, parts, people, standing)
+        changes = self._seal(bench, parts, people, tally)
+        report = tally.report(self._last_loads(standing, scope), self.known_codes)
+        self._teller(Step.COMMITTING)
+        return self._commit(_Outcome(scope, tally, changes, report, standing, started))
+
+    def _read(self, bench: Workbench) -> tuple[Mapping[str, Sequence[Part]], Scope]:
+        """Have the importer read the delivery."""
+        self._teller(Step.READING)
+        staged = bench.folder / "staged"
+        staged.mkdir()
+        area = StagingArea(staged, self.log, lambda done, total: self._teller(Step.READING, done / max(total, 1)))
+        self.importer.read(self.delivery, self.options, area)
+        parts = area.parts()
+        if "patients" not in parts:
+            raise Unreadable(
+                "the delivery holds no patients", file=self.delivery.name,
+                advice="Every delivery names its patients, a trust's by NHS number and date of birth.",
+            )  # fmt: skip
+        return parts, scope_of(self.delivery.name, self.options, area, self.target.directory)
+
+    def _find_people(
+        self, bench: Workbench, parts: Mapping[str, Sequence[Part]], scope: Scope
+    ) -> tuple[People, Mapping[str, SourceState]]:
+        """Judge and pseudonymise patients; and see what their practices have of this source by now."""
+        self._teller(Step.PATIENTS)
+        patients = parts["patients"]
+        read_patients(bench, patients, scope, self.log)
+        self._teller(Step.PATIENTS, 0.5)
+        pseudonymise(bench, patients, scope, self.target.keys, self.log)
+        with self.target.database.tenant(self.target.tenant_id) as session:
+            now = snapshot_current(session)
+            standing = {state.practice: state for state in sources(session, now) if state.source == scope.source}
+            own = (RecordTable.PATIENTS, RecordTable.REGISTRATIONS)
+            registered = [] if scope.is_gp else files(session, now, tables=own)
+        if not scope.is_gp:
+            where = [(file.table, self.target.store.path(file.path)) for file in registered if file.source == GP]
+            match(bench, patients, scope, self.log, where)
+        return settle(bench, patients, scope, self.log), standing
+
+    def _write(
+        self,
+        bench: Workbench,
+        parts: Mapping[str, Sequence[Part]],
+        people: People,
+        standing: Mapping[str, SourceState],
+    ) -> Tally:
+        """Read all rows and write every practice's files."""
+        self._teller(Step.ROWS)
+        tables = read_tables(bench, parts, people, self.log, self._teller)
+        self._teller(Step.WRITING)
+        tally, store, scope = Tally(people, self.log), self.target.store, people.scope
+        if scope.is_gp:
+            for file in write_patients(bench, store, people):
+                self._written.append(file.path)
+                tally.add_file(file)
+        expected = max(len(tables.streams) * len(people.practices), 1)
+        for done, written in enumerate(write_tables(store, tables, self.limits)):
+            self._written.append(written.file.path)
+            tally.add(written)
+            self._teller(Step.WRITING, done / expected)
+        for practice in self._emptied(people, standing):
+            for table in tables.streams:
+                file = store.write(practice, scope.source, table, SCHEMAS[table].columns.empty_table())
+                self._written.append(file.path)
+                tally.add_file(file)
+        return tally
+
+    def _emptied(self, people: People, standing: Mapping[str, SourceState]) -> list[str]:
+        """Practices of which a trust's new delivery has nobody left: a trust delivers all it has, or what it names."""
+        if people.scope.is_gp:
+            return []
+        named = people.scope.named
+        return sorted(code for code in standing if code not in people.practices and (not named or code in named))
+
+    def _seal(
+        self, bench: Workbench, parts: Mapping[str, Sequence[Part]], people: People, tally: Tally
+    ) -> IdentityChanges:
+        """Seal the identities that changed. A trust's delivery changes none."""
+        self._teller(Step.SEALING)
+        with IdentitySealer(self.target.keys, bench.folder / "identities") as sealer:
+            if people.scope.is_gp:
+                read_contact_details(bench, parts.get("contacts", ()), people)
+                for done, batch in enumerate(identity_batches(bench, people, tally.registered)):
+                    with self.target.database.tenant(self.target.tenant_id) as session:
+                        known = digests(session, batch.practice)
+                    sealer.add(batch, known)
+                    self._teller(Step.SEALING, done / len(people.practices))
+        return sealer.changes
+
+    def _last_loads(self, standing: Mapping[str, SourceState], scope: Scope) -> dict[str, PracticeQuality]:
+        """What each practice had by the load that made what it has now."""
+        wanted = {state.load_id for state in standing.values()}
+        with self.target.database.tenant(self.target.tenant_id) as session:
+            rows = session.exec(select(Load.id, Load.quality).where(col(Load.id).in_(wanted))).all()
+        reports = {load: QualityReport.from_json(quality) for load, quality in rows}
+        return {
+            code: reports[state.load_id].practices[code]
+            for code, state in standing.items()
+            if state.source == scope.source and code in reports[state.load_id].practices
+        }
+
+    def _commit(self, outcome: _Outcome) -> LoadResult:
+        """Make it all visible, in one transaction."""
+        transaction = self.transaction or (lambda: self.target.database.tenant(self.target.tenant_id))
+        with transaction() as session:
+            load = self._load_row(outcome)
+            session.add(load)
+            session.flush()
+            expected = {(code, state.source): state.load_id for code, state in outcome.standing.items()}
+            published = publish(session, outcome.replacements(), load_id=self.load_id, expected=expected)
+            apply_changes(session, outcome.changes)
+            load.snapshot = published.snapshot
+            result = self._result(outcome, published.snapshot)
+            session.add(load)
+            audit.record(session, self._audit_entry(result))
+            session.flush()
+            if self.on_commit is not None:
+                self.on_commit(session, result)
+            self._teller(Step.COMMITTING, 1.0)
+        self._written.clear()
+        for path in published.unused:
+            self.target.store.discard(path)
+        return result
+
+    def _load_row(self, outcome: _Outcome) -> Load:
+        return Load(
+            tenant_id=self.target.tenant_id,
+            id=self.load_id,
+            started=outcome.started[0],
+            importer=self.importer.name,
+            source=outcome.scope.source,
+            delivery=self.delivery.name,
+            actor=self.requester.actor,
+            quality=outcome.report.to_json(),
+        )
+
+    def _result(self, outcome: _Outcome, snapshot: int | None) -> LoadResult:
+        return LoadResult(
+            load_id=self.load_id,
+            importer=self.importer.name,
+            source=outcome.scope.source,
+            practices=sorted(outcome.report.practices),
+            snapshot=snapshot,
+            identities=outcome.changes.written,
+            unchanged=snapshot is None and not outcome.changes,
+            report=outcome.report,
+            seconds=time.perf_counter() - outcome.started[1],
+        )
+
+    def _audit_entry(self, result: LoadResult) -> audit.Entry:
+        who = self.requester
+        return audit.Entry(
+            action="records.load",
+            resource=f"load/{result.load_id}",
+            actor=who.actor,
+            role=who.role,
+            organisation=who.organisation,
+            purpose=who.purpose,
+            practices=result.practices,
+            request_id=who.request_id,
+            detail={
+                "source": result.source,
+                "importer": result.importer,
+                "snapshot": result.snapshot,
+                "unchanged": result.unchanged,
+                "identities": result.identities,
+                "rows": {table: counts.kept for table, counts in result.report.tables.items()},
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """All that the transaction needs."""
+
+    scope: Scope
+    tally: Tally
+    changes: IdentityChanges
+    report: QualityReport
+    standing: Mapping[str, SourceState]
+    started: tuple[datetime, float]
+
+    def replacements(self) -> Iterable[Replacement]:
+        """The files of each practice, with the date its records run to."""
+        for practice in sorted(self.report.practices):
+            own = [file for file in self.tally.files if file.practice == practice]
+            yield Replacement(practice, self.scope.source, self.report.practices[practice].records_to, own)
