@@ -15,6 +15,7 @@ mkdir -p "$vendor"
 cp node_modules/htmx.org/dist/htmx.min.js "$vendor/htmx.min.js"
 cp node_modules/chart.js/dist/chart.umd.min.js "$vendor/chart.umd.min.js"
 cp node_modules/axe-core/axe.min.js "$vendor/axe.min.js"
-cp node_modules/nhsuk-frontend/dist/nhsuk/nhsuk-frontend.min.css "$vendor/nhsuk-frontend.min.css"
+# Without its web fonts, which lie on another host: pages load nothing from elsewhere, and fall back to Arial.
+sed -E "s/@font-face *\{[^}]*\}//g" node_modules/nhsuk-frontend/dist/nhsuk/nhsuk-frontend.min.css > "$vendor/nhsuk-frontend.min.css"
 cp node_modules/nhsuk-frontend/dist/nhsuk/nhsuk-frontend.min.js "$vendor/nhsuk-frontend.min.js"
 cp -r node_modules/nhsuk-frontend/dist/nhsuk/assets "$vendor/assets"

@@ -18,6 +18,9 @@ from cohortium_platform.settings import Settings
 from cohortium_web.api import health
 from cohortium_web.middleware import wrap
 from cohortium_web.pages.home import routes as home
+from cohortium_web.pages.patient import routes as patient
+from cohortium_web.pages.rates import routes as rates
+from cohortium_web.pages.registry import routes as registry
 from cohortium_web.pages.sign_in import demo
 from cohortium_web.pages.sign_in import routes as sign_in
 from cohortium_web.problems import handle_errors
@@ -56,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.site = site
     wrap(app)
     handle_errors(app)
-    for router in (health.router, sign_in.router, home.router):
+    for router in (health.router, sign_in.router, home.router, registry.router, rates.router, patient.router):
         app.include_router(router)
     if settings.demo:
         app.include_router(demo.router)

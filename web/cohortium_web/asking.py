@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
@@ -44,9 +44,10 @@ from cohortium_tenants.keys import open_keys
 from cohortium_tenants.organisations import OrganisationGraph, load_graph
 from cohortium_tenants.tenants import Tenant
 from cohortium_web.browser import browser_of, site_of
+from cohortium_web.definitions import Registered
 from cohortium_web.middleware import request_id_of, timings_of
 from cohortium_web.site import Site
-from cohortium_web.templating import Frame, render
+from cohortium_web.templating import Frame, NavigationItem, render
 
 __all__ = ["Asking", "Requires", "patient_hash", "requires"]
 
@@ -87,6 +88,20 @@ class Asking:
         """Who asks, as policies see them."""
         return Principal.of(self.who, self.organisations.nodes[self.who.organisation].type)
 
+    @cached_property
+    def registry_practices(self) -> frozenset[str]:
+        """The practices whose registries this person may see, whatever this request is about."""
+        if self.action in _OF_PRACTICES:
+            return self.practices
+        return allowed_practices(
+            self.session, self.principal, Action.VIEW_REGISTRY, self.who.purpose, on=self.on
+        ).practices
+
+    @cached_property
+    def registries(self) -> Mapping[str, Registered]:
+        """The registries that this person may see, by pack; none for a role that sees no registry."""
+        return self.site.definitions.of_tenant(self.session) if self.registry_practices else {}
+
     def name_of(self, code: str) -> str:
         """An organisation's name; its code when the tenant does not know it."""
         node = self.organisations.nodes.get(code)
@@ -100,9 +115,13 @@ class Asking:
             self.session, self.principal, self.action, PracticeRecords(practice), self.who.purpose, on=self.on
         )
         if not decision.allowed:
-            hashes = [patient_hash(self.keys, patient) for patient in patients]
-            raise _Refused(_entry(self, resource, practices=[practice], patients=hashes, outcome=Outcome.DENIED))
+            self.refuse(resource, practices=[practice], patients=patients)
         self.decision = decision
+
+    def refuse(self, resource: str, *, practices: Sequence[str] = (), patients: Sequence[int] = ()) -> NoReturn:
+        """End the request as if there were nothing, and record that it was refused."""
+        hashes = [patient_hash(self.keys, patient) for patient in patients]
+        raise _Refused(_entry(self, resource, practices=practices, patients=hashes, outcome=Outcome.DENIED))
 
     def record(
         self,
@@ -144,7 +163,16 @@ class Asking:
             tenant=self.tenant.name,
             purpose=self.who.purpose,
             can_change_role=len(roles_of(self.session, self.who.person_id, self.on)) > 1,
+            navigation=self._navigation(),
         )
+
+    def _navigation(self) -> tuple[NavigationItem, ...]:
+        path = self.request.url.path
+        items = [NavigationItem("Home", "/", path == "/")]
+        for pack, registered in self.registries.items():
+            href = f"/registries/{pack}/"
+            items.append(NavigationItem(registered.pack.title, href, path.startswith(href)))
+        return tuple(items) if len(items) > 1 else ()
 
     def page(self, template: str, **view: object) -> HTMLResponse:
         """Render a whole page or a part."""

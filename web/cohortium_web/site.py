@@ -10,7 +10,10 @@ from cohortium_auth.policy import read_policies
 from cohortium_platform.database import Database
 from cohortium_platform.errors import CohortiumError
 from cohortium_platform.keys import KeyEncryption, load_key_encryption
+from cohortium_platform.results import ResultReader
 from cohortium_platform.settings import Settings
+from cohortium_tenants.tenants import tenant_ids
+from cohortium_web.definitions import Definitions
 
 __all__ = ["Site"]
 
@@ -22,17 +25,26 @@ class Site:
         self.settings = settings
         self.database = Database(settings.database_url)
         self.key_encryption: KeyEncryption = load_key_encryption(settings)
+        self.definitions = Definitions()
+        self.results = ResultReader(threads=settings.threads)
         self._signer: CookieSigner | None = None
 
     def open(self) -> None:
-        """Refuse to serve as a role that sees past row-level security; read keys and policies once."""
+        """Refuse to serve as a role that sees past row-level security; read keys, policies and every tenant's registries
+        once, so that no request pays for it.
+        """
         self.database.verify_role()
         self._signer = open_cookie_signer(self.database, self.key_encryption)
         read_policies()
+        self.results.rows("SELECT 1", {})
+        for tenant_id in tenant_ids(self.database):
+            with self.database.tenant(tenant_id) as session:
+                self.definitions.of_tenant(session)
 
     def close(self) -> None:
         """Give back every connection."""
         self.database.close()
+        self.results.close()
 
     @property
     def signer(self) -> CookieSigner:

@@ -18,7 +18,17 @@ from starlette.responses import HTMLResponse
 from cohortium_web import words
 from cohortium_web.browser import browser_of, site_of
 
-__all__ = ["ASSETS", "STATIC", "Frame", "environment", "render", "render_plain", "static_url", "warm_up"]
+__all__ = [
+    "ASSETS",
+    "STATIC",
+    "Frame",
+    "NavigationItem",
+    "environment",
+    "render",
+    "render_plain",
+    "static_url",
+    "warm_up",
+]
 
 STATIC = Path(__file__).parent / "static"
 ASSETS = STATIC / "vendor" / "assets"

@@ -11,7 +11,19 @@ from datetime import date
 
 from cohortium_plugins.model import Status
 
-__all__ = ["STATUSES", "StatusLook", "count", "day", "day_or", "long_day", "nhs_number", "percent", "plural"]
+__all__ = [
+    "NONE",
+    "STATUSES",
+    "StatusLook",
+    "count",
+    "day",
+    "day_or",
+    "long_day",
+    "nhs_number",
+    "percent",
+    "plural",
+    "value_with_unit",
+]
 
 _NHS_NUMBER_DIGITS = 10
 NONE = "--"
@@ -49,6 +61,11 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def value_with_unit(value: float | None, unit: str | None) -> str:
+    """A number and its unit: 27.4 kg/m2; empty when there is no number."""
+    return "" if value is None else f"{value:g} {unit or ''}".strip()
+
+
 def percent(value: float | None) -> str:
     """A rate from 0 to 1 as 80.4%, or what stands for none."""
     return NONE if value is None else f"{value * 100:.1f}%"
@@ -56,19 +73,26 @@ def percent(value: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StatusLook:
-    """How a status is shown: by word, by symbol and by colour, so that none is needed to read the others."""
+    """How a status is shown: by word, by symbol and by colour, so that none is needed to read the others. `short` is
+    the word where there is little room.
+    """
 
     word: str
+    short: str
     symbol: str
     css: str
     explanation: str
 
 
 STATUSES: Mapping[Status, StatusLook] = {
-    Status.MET: StatusLook("Met", "✓", "met", "Done, and in date"),
-    Status.DUE: StatusLook("Due", "●", "due", "Not done yet, and still in time"),
-    Status.OVERDUE: StatusLook("Overdue", "!", "overdue", "Not done, and its time has passed"),
-    Status.EXCLUDED: StatusLook("Excluded", "–", "excluded", "Not done, for a recorded reason; still in view"),
-    Status.NOT_APPLICABLE: StatusLook("Not applicable", "·", "none", "Does not apply to this patient"),
-    Status.NOT_EVALUATED: StatusLook("Not evaluated", "?", "unknown", "Cannot be decided from the records here"),
+    Status.MET: StatusLook("Met", "Met", "✓", "met", "Done, and in date"),
+    Status.DUE: StatusLook("Due", "Due", "●", "due", "Not done yet, and still in time"),
+    Status.OVERDUE: StatusLook("Overdue", "Overdue", "!", "overdue", "Not done, and its time has passed"),
+    Status.EXCLUDED: StatusLook(
+        "Excluded", "Excluded", "–", "excluded", "Not done, for a recorded reason; still in view"
+    ),
+    Status.NOT_APPLICABLE: StatusLook("Not applicable", "N/A", "·", "none", "Does not apply to this patient"),
+    Status.NOT_EVALUATED: StatusLook(
+        "Not evaluated", "Unknown", "?", "unknown", "Cannot be decided from the records here"
+    ),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -10,7 +12,11 @@ from starlette.responses import Response
 
 from cohortium_auth.login import Role
 from cohortium_auth.policy import Action
+from cohortium_platform.errors import NotFound
+from cohortium_platform.results import ListQuery
 from cohortium_web.asking import Asking, requires
+from cohortium_web.pages.registry.opened import open_registry
+from cohortium_web.pages.registry.views import RecordsTo
 
 __all__ = ["WILL_SEE", "router"]
 
@@ -30,8 +36,47 @@ WILL_SEE: Mapping[Role, str] = {
 """What each role sees, in words; of these, patients are what this version shows."""
 
 
+_SEES_PATIENTS = frozenset({Role.CLINICIAN, Role.CARE_COORDINATOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A registry on the home page: how many people, how many of them with a gap, and how far records run."""
+
+    title: str
+    href: str
+    people: int
+    with_gaps: int
+    practices: int
+    index_date: date
+    records_to: Sequence[RecordsTo]
+
+
 @router.get("/")
 def home(asking: Annotated[Asking, requires(Action.SEE_HOME)]) -> Response:
     """Show the home page of the role."""
-    asking.record("home")
-    return asking.page("home/home.html", will_see=WILL_SEE[asking.who.role])
+    cards = [_card(asking, pack) for pack in asking.registries]
+    shown = [card for card in cards if card is not None]
+    detail = {card.title: card.people for card in shown}
+    asking.record("home", practices=asking.registry_practices, detail={"people": detail} if detail else None)
+    return asking.page(
+        "home/home.html",
+        cards=shown,
+        practices=len(asking.registry_practices),
+        sees_patients=asking.who.role in _SEES_PATIENTS,
+        will_see=WILL_SEE[asking.who.role],
+    )
+
+
+def _card(asking: Asking, pack: str) -> Card | None:
+    """A registry in reach; nothing where it has no results in reach yet."""
+    try:
+        registry = open_registry(asking, pack, asking.registry_practices)
+    except NotFound:
+        return None
+    counts = registry.results.page(ListQuery(min_gaps=1, limit=0)).total
+    people = registry.results.page(ListQuery(limit=0)).total
+    return Card(
+        registry.title, registry.path, people, counts, len(registry.results.practices), registry.index_date,
+        registry.records_to,
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""A tenant's packs as pages need them, kept between requests until something about them changes.
+
+Here: the cache, and terms of codes. Not here: enabling packs (cohortium_tenants.packs).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlmodel import Session
+
+from cohortium_platform.database import tenant_of
+from cohortium_platform.errors import NotFound
+from cohortium_plugins.model import Definition, nodes
+from cohortium_plugins.pack import Pack
+from cohortium_tenants.packs import TenantDefinition, definition_of, enabled_packs, local_codes
+
+__all__ = ["Definitions", "KnownCode", "Registered"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCode:
+    """A code that some codelist knows: its term, and the groups of indicators that ask for it."""
+
+    term: str
+    groups: frozenset[str]
+    local: bool
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A pack as a tenant runs it, with every code that its codelists know."""
+
+    of_tenant: TenantDefinition
+    codes: Mapping[int, KnownCode]
+
+    @property
+    def pack(self) -> Pack:
+        """The pack."""
+        return self.of_tenant.pack
+
+    @property
+    def definition(self) -> Definition:
+        """Its definition, with the tenant's parameters and local codes in place."""
+        return self.of_tenant.definition
+
+    @property
+    def title(self) -> str:
+        """What the registry is called: its first cohort's title."""
+        return self.definition.cohorts[0].title
+
+    def term(self, code: int | None) -> str:
+        """A code's term, or the code itself when no codelist knows it."""
+        known = self.codes.get(code or 0)
+        return "" if code is None else (known.term if known and known.term else str(code))
+
+
+class Definitions:
+    """One process' registries, by tenant and pack. Whether a kept one still holds is asked on every request."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[UUID, str], tuple[str, Registered]] = {}
+        self._lock = threading.Lock()
+
+    def of_tenant(self, session: Session) -> Mapping[str, Registered]:
+        """Every registry of the session's tenant, by pack."""
+        tenant = tenant_of(session)
+        codes = local_codes(session)
+        found = {}
+        for enabled in enabled_packs(session):
+            local = [
+                (code.codelist, code.code, code.term, code.category) for code in codes if code.pack == enabled.pack
+            ]
+            version = json.dumps([enabled.definition_hash, enabled.parameters, local], sort_keys=True)
+            kept = self._kept.get((tenant, enabled.pack))
+            if kept is None or kept[0] != version:
+                kept = (version, _registered(definition_of(session, enabled.pack)))
+                with self._lock:
+                    self._kept[tenant, enabled.pack] = kept
+            found[enabled.pack] = kept[1]
+        return found
+
+    def find(self, session: Session, pack: str) -> Registered:
+        """One registry of the session's tenant. Raises `NotFound`."""
+        found = self.of_tenant(session).get(pack)
+        if found is None:
+            raise NotFound("There is no such registry.", "Choose one from the home page.")
+        return found
+
+
+def _registered(definition: TenantDefinition) -> Registered:
+    groups = _groups_of_codelists(definition.definition)
+    found: dict[int, KnownCode] = {}
+    for codelist in definition.definition.codelists.values():
+        for code in codelist.codes:
+            before = found.get(code.code, KnownCode("", frozenset(), code.local))
+            term = before.term or code.term
+            found[code.code] = KnownCode(term, before.groups | groups.get(codelist.name, frozenset()), code.local)
+    return Registered(definition, found)
+
+
+def _groups_of_codelists(definition: Definition) -> Mapping[str, frozenset[str]]:
+    """The groups of indicators that ask for a codelist; one that only the cohort asks for has none."""
+    found: dict[str, set[str]] = {}
+    for indicator in definition.indicators:
+        for node in nodes.walk(*indicator.nodes()):
+            name = getattr(node, "codelist", None)
+            if name is not None:
+                found.setdefault(name, set()).add(indicator.group)
+    return {name: frozenset(groups) for name, groups in found.items()}

@@ -1,0 +1,100 @@
+"""One patient opened for one request: their row, results, identity and, when needed, their record.
+
+Here also: the check that the person may, which every page about a patient passes. Not here: what pages show of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from cohortium_platform import identities
+from cohortium_platform.engine.catalogue import CatalogueSource
+from cohortium_platform.engine.explain import load_record
+from cohortium_platform.errors import NotFound
+from cohortium_platform.identities import Identity
+from cohortium_platform.records import RecordStore
+from cohortium_platform.results import ListRow
+from cohortium_plugins.record import Record, Result
+from cohortium_web.asking import Asking
+from cohortium_web.pages.patient.views import Banner
+from cohortium_web.pages.references import PatientReferences
+from cohortium_web.pages.registry.opened import OpenedRegistry, open_registry
+
+__all__ = ["OpenedPatient", "open_patient"]
+
+_NEXT_OF_KIN = "N"
+
+
+@dataclass(frozen=True)
+class OpenedPatient:
+    """A patient of a registry whom the person asking may see."""
+
+    registry: OpenedRegistry
+    row: ListRow
+    results: Sequence[Result]
+    path: str
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who they are; empty when their practice supplied nothing."""
+        asking = self.registry.asking
+        with asking.timed("identities"):
+            found = identities.open_many(
+                asking.session, asking.keys, [self.row.patient_id], practices=self.registry.results.practices
+            )
+        return found.get(self.row.patient_id, Identity())
+
+    @cached_property
+    def record(self) -> Record:
+        """Their record as the results saw it: the same snapshot."""
+        asking, results = self.registry.asking, self.registry.results
+        with asking.timed("record"):
+            store = RecordStore(asking.site.settings.store_root, asking.who.tenant_id)
+            source = CatalogueSource(asking.session, store, results.evaluation.snapshot)
+            return load_record(asking.site.results.cursor(), source, self.row.practice, self.row.patient_id)
+
+    def banner(self) -> Banner:
+        """What stands at the head of their page."""
+        row, identity = self.row, self.identity
+        kin = [contact for contact in identity.contacts if contact.relationship == _NEXT_OF_KIN]
+        return Banner(
+            name=identity.name or "Name not known",
+            nhs_number=identity.nhs_number,
+            born=identity.date_of_birth,
+            age=row.age,
+            sex=row.sex or "",
+            practice=self.registry.asking.name_of(row.practice),
+            address=", ".join(part for part in (identity.address, identity.postcode) if part),
+            telephones=[number for number in (identity.telephone, identity.mobile) if number],
+            next_of_kin=[" ".join(part for part in (contact.name, contact.value) if part) for contact in kin],
+            condition=self.registry.shown(row.shown_code, row.shown_text),
+            since=row.since,
+        )
+
+    def record_view(self, shown: str, **detail: object) -> None:
+        """Write the audit entry of a page about them."""
+        self.registry.asking.record(
+            f"registry/{self.registry.id}/patient",
+            practices=[self.row.practice],
+            patients=[self.row.patient_id],
+            detail={"shown": shown, "index_date": self.registry.index_date.isoformat(), **detail},
+        )
+
+
+def open_patient(asking: Asking, pack: str, reference: str) -> OpenedPatient:
+    """Open a patient by the reference in an address, when the policies allow it.
+
+    Raises `NotFound` for anyone else, whether they exist or not; a patient who was asked for in vain is recorded.
+    """
+    registry = open_registry(asking, pack)
+    resource = f"registry/{pack}/patient"
+    patient_id = PatientReferences(asking.keys).read(reference)
+    try:
+        with asking.timed("results"):
+            row, results = registry.results.patient(patient_id)
+    except NotFound:
+        asking.refuse(resource, patients=[patient_id])
+    asking.check_practice(row.practice, resource=resource, patients=[patient_id])
+    return OpenedPatient(registry, row, results, f"{registry.path}patients/{reference}/")

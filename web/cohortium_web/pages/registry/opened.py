@@ -1,0 +1,136 @@
+"""A registry opened for one request: its definition, the results in reach, and what stands at the head of its pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from cohortium_platform.records import GP, SourceState, sources
+from cohortium_platform.results import RegistryResults, ResultStore
+from cohortium_plugins.model import Indicator
+from cohortium_web.asking import Asking
+from cohortium_web.definitions import Registered
+from cohortium_web.pages.registry.views import RecordsTo, Tab
+from cohortium_web.words import plural
+
+__all__ = ["OpenedRegistry", "open_registry", "source_name"]
+
+_TABS = (("Patients", ""), ("Tiles", "tiles/"), ("Measures", "measures/"), ("Rates", "rates/"))
+
+
+@dataclass(frozen=True)
+class OpenedRegistry:
+    """One registry, for the practices that the request's action is allowed on."""
+
+    asking: Asking
+    registered: Registered
+    results: RegistryResults
+    reach: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        """The pack's id."""
+        return self.registered.pack.id
+
+    @property
+    def path(self) -> str:
+        """Where its pages begin."""
+        return f"/registries/{self.id}/"
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.registered.title
+
+    @property
+    def index_date(self) -> date:
+        """The day its lists stand at."""
+        return self.results.index_date
+
+    @property
+    def indicators(self) -> Sequence[Indicator]:
+        """Its indicators, by group in the pack's order."""
+        order = {group: position for position, group in enumerate(self.groups)}
+        return sorted(self.registered.definition.indicators, key=lambda indicator: order[indicator.group])
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """Groups of indicators, in the pack's order."""
+        return self.registered.pack.groups
+
+    def shown(self, code: int | None, text: str | None) -> str:
+        """The value shown beside a member: a stratum's words where the text is one, else a code's term."""
+        return self._stratum_words.get(text or "", text or "") or self.registered.term(code)
+
+    @cached_property
+    def _stratum_words(self) -> Mapping[str, str]:
+        stratifiers = self.registered.definition.stratifiers
+        return {value: words for stratifier in reversed(stratifiers) for value, words in stratifier.labels}
+
+    def tabs(self, current: str) -> Sequence[Tab]:
+        """The ways to look at it."""
+        return [Tab(title, self.path + where, where == current) for title, where in _TABS]
+
+    def scope(self, people: int) -> str:
+        """How many people of how many practices, and which practices have no results yet."""
+        missing = sorted(self.asking.name_of(code) for code in self.reach - self.results.practices)
+        said = f"{plural(people, 'patient')} of {plural(len(self.results.practices), 'practice')}."
+        return said + (f" No results yet from {_listed(missing)}." if missing else "")
+
+    @cached_property
+    def records_to(self) -> Sequence[RecordsTo]:
+        """How far the records of each source run, at the snapshot that the results were made of."""
+        return _by_source(self.asking, self.sources)
+
+    def records_of(self, practice: str) -> Sequence[RecordsTo]:
+        """The same for one practice."""
+        return _by_source(self.asking, [state for state in self.sources if state.practice == practice])
+
+    @cached_property
+    def sources(self) -> Sequence[SourceState]:
+        """What each practice has of each source, at that snapshot."""
+        with self.asking.timed("records-to"):
+            return sources(self.asking.session, self.results.evaluation.snapshot, self.results.practices)
+
+
+def open_registry(asking: Asking, pack: str, practices: frozenset[str] | None = None) -> OpenedRegistry:
+    """Open a registry of the tenant, for the practices of the request's action unless others are given.
+
+    Raises `NotFound` when it is not enabled or has no results in reach.
+    """
+    reach = asking.practices if practices is None else practices
+    with asking.timed("definition"):
+        registered = asking.site.definitions.find(asking.session, pack)
+    with asking.timed("results"):
+        store = ResultStore(asking.site.settings.store_root, asking.who.tenant_id)
+        results = RegistryResults(asking.session, asking.site.results, store, pack, reach)
+    return OpenedRegistry(asking, registered, results, reach)
+
+
+def _by_source(asking: Asking, states: Sequence[SourceState]) -> Sequence[RecordsTo]:
+    """By source: the day that most practices' records run to, and the practices whose records end earlier."""
+    days: dict[str, dict[str, date]] = {}
+    for state in states:
+        days.setdefault(state.source, {})[state.practice] = state.records_to
+    found = []
+    for source, by_practice in sorted(days.items(), key=lambda item: (item[0] != GP, item[0])):
+        latest = max(Counter(by_practice.values()).most_common(), key=lambda item: (item[1], item[0]))[0]
+        behind = [(asking.name_of(practice), day) for practice, day in sorted(by_practice.items()) if day < latest]
+        found.append(RecordsTo(source_name(asking, source), latest, behind))
+    return found
+
+
+def source_name(asking: Asking, source: str) -> str:
+    """What a source of records is called on a page."""
+    if source == GP:
+        return "GP records"
+    return "Entered in Cohortium" if source == "cohortium" else asking.name_of(source)
+
+
+def _listed(names: Sequence[str]) -> str:
+    most = 3
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
