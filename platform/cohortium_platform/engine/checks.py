@@ -23,6 +23,8 @@ _ORDERINGS = (CompareOp.LT, CompareOp.LE, CompareOp.GT, CompareOp.GE)
 
 def check(definition: Definition) -> None:
     """Raise DefinitionError on a definition that has no meaning."""
+    if not definition.cohorts:
+        raise DefinitionError("A definition without a cohort is about nobody.", "Define a cohort.")
     for root in definition.roots():
         if isinstance(root, nodes.Series) and is_about_row(root):
             raise DefinitionError("A column of a row stands outside any filter.", "Use it inside where(...).")

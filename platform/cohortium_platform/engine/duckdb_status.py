@@ -19,6 +19,7 @@ from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Cohort, Indicator
 from cohortium_plugins.model.values import Status, ValueType
+from cohortium_plugins.status import UNDECIDED
 
 __all__ = [
     "STATUS_CODES", "Outputs", "compile_held_back", "compile_outputs", "member_column", "reason_column",
@@ -26,8 +27,33 @@ __all__ = [
 ]  # fmt: skip
 
 STATUS_CODES: Mapping[Status, int] = {status: number for number, status in enumerate(Status)}
-"""The number that stands for a status in columns; those below `not_applicable` show values."""
+"""The number that stands for a status in columns."""
 
+
+OPEN = (Status.DUE, Status.OVERDUE)
+DECIDED = tuple(status for status in Status if status not in UNDECIDED)
+"""Statuses that show values, dates and events."""
+
+RESULT_COLUMNS: Mapping[str, ValueType] = {
+    "patient_id": ValueType.CODE,
+    "practice": ValueType.TEXT,
+    "indicator": ValueType.TEXT,
+    "index_date": ValueType.DATE,
+    "status": ValueType.TEXT,
+    "reason": ValueType.TEXT,
+    "due_date": ValueType.DATE,
+    "due_now": ValueType.BOOL,
+    "met_date": ValueType.DATE,
+    "value": ValueType.NUMBER,
+    "value_code": ValueType.CODE,
+    "value_text": ValueType.TEXT,
+    "adjustment": ValueType.TEXT,
+    "event_date": ValueType.DATE,
+    "event_code": ValueType.CODE,
+    "event_source": ValueType.TEXT,
+    "window_end": ValueType.DATE,
+}
+"""The columns of results, in order: those of `cohortium_plugins.record.Result`."""
 
 POSITION = "position"
 """The column that puts rows of one patient and date in the order of the definition."""
@@ -63,7 +89,7 @@ def compile_outputs(plan: Plan, scope: PatientScope, source: str) -> Outputs:
     writer = _Writer(plan, scope, source)
     cohorts = list(enumerate(plan.rules.cohorts))
     queries = {
-        Kind.RESULTS: _joined([writer.results(number) for number in range(len(plan.rules.indicators))]),
+        Kind.RESULTS: _joined([writer.results(n) for n in range(len(plan.rules.indicators))] or [_no_results()]),
         Kind.MEMBERS: _joined([writer.members(number, cohort) for number, cohort in cohorts]),
         Kind.LIST: _joined([writer.listed(number, cohort) for number, cohort in cohorts]),
     }
@@ -103,6 +129,12 @@ def compile_held_back(plan: Plan, source: str) -> exp.Select:
     )
     query = sql.select([everything], sql.table(source, now))
     return query.join(sql.table(source, then), on=same, join_type="left", copy=False)
+
+
+def _no_results() -> exp.Select:
+    """Write the results of a definition without indicators."""
+    columns = [sql.aliased(sql.NULL(kind), name) for name, kind in RESULT_COLUMNS.items()]
+    return exp.Select(expressions=[*columns, sql.aliased(sql.integer(0), POSITION)]).where(sql.FALSE(), copy=False)
 
 
 def _joined(parts: Sequence[exp.Select]) -> exp.Expression:
@@ -180,7 +212,7 @@ class _Writer:
         self.decide(number)
         indicator = self.plan.rules.indicators[number]
         cohort = next(i for i, c in enumerate(self.plan.rules.cohorts) if c.name == indicator.cohort)
-        values = self._result_columns(number, indicator)
+        values = self._result_columns(indicator, status_column(number), reason_column(number))
         fixed = {
             "patient_id": sql.column("patient_id"),
             "practice": sql.column("practice"),
@@ -190,47 +222,40 @@ class _Writer:
         order = {POSITION: sql.integer(number)}
         return self._select({**fixed, **values, **order}, cohort)
 
-    def _result_columns(self, number: int, indicator: Indicator) -> dict[str, Sql]:
-        scope, shown = self.scope, indicator.shown
-        status = sql.column(status_column(number))
-
-        def when(of: Sequence[Status], value: Sql | None, kind: ValueType) -> Sql:
-            if value is None:
-                return sql.NULL(kind)
-            codes = [sql.integer(STATUS_CODES[item]) for item in of]
-            return sql.case([(exp.In(this=status.copy(), expressions=codes), value)], sql.NULL(kind))
-
-        def optional(node: nodes.Series | None) -> Sql | None:
-            return None if node is None else scope.value(node)
-
-        event = self._event(indicator.evidence)
-        date_met = [part for part in (optional(indicator.date), event["date"]) if part is not None]
-        open_, decided = (Status.DUE, Status.OVERDUE), tuple(STATUS_CODES)[: STATUS_CODES[Status.NOT_APPLICABLE]]
-        due_date = [
-            (
-                exp.EQ(this=status.copy(), expression=_code(Status.MET)),
-                optional(indicator.renews) or sql.NULL(ValueType.DATE),
-            ),
+    def _result_columns(self, indicator: Indicator, status: str, reason: str) -> dict[str, Sql]:
+        """Give what a result shows, by its status: see `status._result`."""
+        shown, event = indicator.shown, self._event(indicator.evidence)
+        undue = sql.TRUE() if indicator.due is None else sql.is_missing(self.scope.value(indicator.due))
+        met = [self._optional(indicator.date, ValueType.DATE), event["date"]]
+        adjusted = [(self.scope.value(item.when), sql.text(item.name)) for item in indicator.adjustments]
+        due = [
+            (_is(status, (Status.MET,)), self._optional(indicator.renews, ValueType.DATE)),
+            (_is(status, (Status.EXCLUDED, *OPEN)), self.due(indicator)),
         ]
-        no_due = sql.TRUE() if indicator.due is None else sql.is_missing(scope.value(indicator.due))
-        adjusted = sql.case(
-            [(scope.value(item.when), sql.text(item.name)) for item in indicator.adjustments], sql.NULL(ValueType.TEXT)
-        )
-        return {
-            "status": _word(status.copy()),
-            "reason": sql.column(reason_column(number)),
-            "due_date": sql.case(due_date, when((Status.EXCLUDED, *open_), self.due(indicator), ValueType.DATE)),
-            "due_now": sql.all_of([exp.In(this=status.copy(), expressions=[_code(item) for item in open_]), no_due]),
-            "window_end": when(decided, optional(indicator.due), ValueType.DATE),
-            "met_date": when((Status.MET,), sql.call("coalesce", *date_met), ValueType.DATE),
-            "value": when(decided, optional(shown.number), ValueType.NUMBER),
-            "value_code": when(decided, optional(shown.code), ValueType.CODE),
-            "value_text": when(decided, optional(shown.text), ValueType.TEXT),
-            "adjustment": when((Status.EXCLUDED,), adjusted, ValueType.TEXT),
-            "event_date": when(decided, event["date"], ValueType.DATE),
-            "event_code": when(decided, event["code"], ValueType.CODE),
-            "event_source": when(decided, event["source"], ValueType.TEXT),
+        visible = {
+            "value": self._optional(shown.number, ValueType.NUMBER),
+            "value_code": self._optional(shown.code, ValueType.CODE),
+            "value_text": self._optional(shown.text, ValueType.TEXT),
+            "event_date": event["date"],
+            "event_code": event["code"],
+            "event_source": event["source"],
+            "window_end": self._optional(indicator.due, ValueType.DATE),
         }
+        made = {
+            "status": _word(sql.column(status)),
+            "reason": sql.column(reason),
+            "due_date": sql.case(due),
+            "due_now": sql.all_of([_is(status, OPEN), undue]),
+            "met_date": sql.case([(_is(status, (Status.MET,)), sql.call("coalesce", *met))]),
+            "adjustment": sql.case(
+                [(_is(status, (Status.EXCLUDED,)), sql.case(adjusted, sql.NULL(ValueType.TEXT)))],
+            ),
+            **{name: sql.case([(_is(status, DECIDED), value)]) for name, value in visible.items()},
+        }
+        return {name: made[name] for name in RESULT_COLUMNS if name in made}
+
+    def _optional(self, node: nodes.Series | None, kind: ValueType) -> Sql:
+        return sql.NULL(kind) if node is None else self.scope.value(node)
 
     def _event(self, evidence: Sequence[nodes.Pick]) -> dict[str, Sql]:
         """Give the latest of the picked rows, the first listed of those on one day."""
@@ -265,10 +290,7 @@ class _Writer:
 
     def _member_columns(self, cohort: Cohort) -> dict[str, Sql]:
         kinds = {"number": ValueType.NUMBER, "code": ValueType.CODE, "text": ValueType.TEXT}
-        shown = {
-            f"shown_{name}": sql.NULL(kind) if (node := getattr(cohort.shown, name)) is None else self.scope.value(node)
-            for name, kind in kinds.items()
-        }
+        shown = {f"shown_{name}": self._optional(getattr(cohort.shown, name), kind) for name, kind in kinds.items()}
         origin = self._event(() if cohort.origin is None else (cohort.origin,))
         return {
             "since": self.scope.value(cohort.since),
@@ -320,6 +342,10 @@ class _Writer:
 
 def _code(status: Status) -> Sql:
     return sql.integer(STATUS_CODES[status])
+
+
+def _is(status: str, options: Sequence[Status]) -> Sql:
+    return exp.Paren(this=exp.In(this=sql.column(status), expressions=[_code(option) for option in options]))
 
 
 def _word(status: Sql) -> Sql:
