@@ -36,10 +36,17 @@ def duckdb_engine(definition: Definition, records: Sequence[Record], index_dates
 
 
 def record_files(records: Sequence[Record], folder: Path) -> RecordFiles:
-    """Write records as the record store would, one file a table. Records of one practice share its standing."""
+    """Write records as the record store would, one file a table. Records of one practice share its standing; someone
+    known at several practices has a record for each of them, which all list the same registrations.
+    """
     files: dict[str, Sequence[str]] = {}
+    owners: dict[tuple[str | None, int], str] = {}
+    for record in records:
+        for row in record.rows.get(RecordTable.REGISTRATIONS, ()):
+            owners.setdefault((row.practice, record.patient_id), record.practice)
+    owners.update({(record.practice, record.patient_id): record.practice for record in records})
     for table, schema in SCHEMAS.items():
-        rows = [row for record in records for row in _rows(record, table, schema.columns.names)]
+        rows = [row for record in records for row in _rows(record, table, schema.columns.names, owners)]
         path = folder / f"{table}.parquet"
         # The store needs a date of birth; the language does not, and its golden patients try that too.
         columns = pa.schema([field.with_nullable(True) for field in schema.columns])  # noqa: FBT003 - pyarrow's own
@@ -50,17 +57,20 @@ def record_files(records: Sequence[Record], folder: Path) -> RecordFiles:
     return RecordFiles(files, standings)
 
 
-def _rows(record: Record, table: RecordTable, columns: Sequence[str]) -> Iterator[Mapping[str, object]]:
+def _rows(
+    record: Record, table: RecordTable, columns: Sequence[str], owners: Mapping[tuple[str | None, int], str]
+) -> Iterator[Mapping[str, object]]:
+    """Yield a record's rows; a registration only from the record that owns it, so that none is written twice."""
     if table is RecordTable.PATIENTS:
         yield {name: getattr(record, name) for name in columns}
         return
     fixed = {"patient_id": record.patient_id, "practice": record.practice}
     for row in record.rows.get(table, ()):
         found = {name: getattr(row, name, None) for name in columns}
-        if table is RecordTable.REGISTRATIONS:
-            yield {**found, "patient_id": record.patient_id, "start_date": row.date}
-        else:
+        if table is not RecordTable.REGISTRATIONS:
             yield {**found, **fixed}
+        elif owners[row.practice, record.patient_id] == record.practice:
+            yield {**found, "patient_id": record.patient_id, "start_date": row.date}
 
 
 def _results(tables: EvaluatedTables) -> Iterator[Result]:
