@@ -18,9 +18,9 @@ from pathlib import Path
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from cohortium_plugins.importing import ImportOptions, Severity
 
 from cohortium_platform.ingest.fhir import FhirImporter
+from cohortium_plugins.importing import ImportOptions, Severity
 
 PATIENTS = int(os.environ.get("BENCH_FHIR_PATIENTS", "3000"))
 PER_PATIENT = 80
@@ -81,7 +81,7 @@ def observation(draw: random.Random, subject: dict[str, str], when: str) -> dict
         "effectiveDateTime": when + "T10:11:12+01:00",
         "issued": when + "T10:11:12.000+01:00",
     }
-    if draw.random() < 0.25:  # noqa: PLR2004 - a quarter are blood pressures
+    if draw.random() < 0.25:
         pressure = {"unit": "mmHg", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
         found["code"] = coded(75367002, "Blood pressure")
         found["component"] = [
@@ -95,7 +95,9 @@ def observation(draw: random.Random, subject: dict[str, str], when: str) -> dict
 
 def others(draw: random.Random, subject: dict[str, str], when: str) -> dict[str, object]:
     number = str(uuid.UUID(int=draw.getrandbits(128)))
-    kind = draw.choice(["Condition", "MedicationRequest", "MedicationRequest", "Encounter", "Procedure", "Immunization"])
+    kind = draw.choice(
+        ["Condition", "MedicationRequest", "MedicationRequest", "Encounter", "Procedure", "Immunization"]
+    )
     about = {"resourceType": kind, "id": number, "meta": meta("UKCore-" + kind), "subject": subject}
     if kind == "Condition":
         active = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -103,7 +105,12 @@ def others(draw: random.Random, subject: dict[str, str], when: str) -> dict[str,
         return about | status | {"code": coded(44054006, "Type 2 diabetes"), "onsetDateTime": when}
     if kind == "MedicationRequest":
         medicine = coded(319740004, "A tablet", "https://dmd.nhs.uk")
-        return about | {"status": "active", "intent": "order", "medicationCodeableConcept": medicine, "authoredOn": when}
+        return about | {
+            "status": "active",
+            "intent": "order",
+            "medicationCodeableConcept": medicine,
+            "authoredOn": when,
+        }
     if kind == "Encounter":
         act = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
         return about | {"status": "finished", "class": act, "period": {"start": when}}
@@ -124,7 +131,7 @@ def lines() -> Iterator[bytes]:
         subject = {"reference": f"Patient/{number}"}
         for _ in range(PER_PATIENT - 1):
             when = f"20{draw.randrange(10, 25)}-0{draw.randrange(1, 10)}-{draw.randrange(10, 29)}"
-            make = observation if draw.random() < 0.55 else others  # noqa: PLR2004 - the mix of a GP record
+            make = observation if draw.random() < 0.55 else others
             yield orjson.dumps(make(draw, subject, when))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from cohortium_plugins.importing import Severity, Unreadable
 
 NHS = "https://fhir.nhs.uk/Id/nhs-number"
@@ -48,7 +49,9 @@ CONTAINED = [{"resourceType": "Patient", "id": "who", "identifier": [{"system": 
     ],
 )
 def test_ways_to_name_a_patient_of_a_bulk_export(stage_fhir, subject):
-    who = patient(identifier=[{"system": "https://example.org/h", "value": "H 1"}, {"system": NHS, "value": "9990000018"}])
+    who = patient(
+        identifier=[{"system": "https://example.org/h", "value": "H 1"}, {"system": NHS, "value": "9990000018"}]
+    )
     staged = stage_fhir([condition(subject, contained=CONTAINED), who, patient("q", "9990000026")])
     assert staged.rows("events", "local_id") == [("p",)]
     assert staged.reasons() == []
@@ -121,7 +124,9 @@ def test_a_urn_of_another_bundle_is_found_when_only_one_has_it(stage_fhir):
 def test_two_servers_may_use_one_id_for_two_people(stage_fhir):
     def of(server, nhs):
         base = f"https://{server}.example.org/fhir/"
-        return bundle((base + "Patient/1", patient("1", nhs)), (base + "Condition/1", condition({"reference": "Patient/1"})))
+        return bundle(
+            (base + "Patient/1", patient("1", nhs)), (base + "Condition/1", condition({"reference": "Patient/1"}))
+        )
 
     staged = stage_fhir({"a.json": of("a", "9990000018"), "b.json": of("b", "9990000026")})
     numbers = dict(staged.rows("patients", "local_id", "nhs_number"))
@@ -129,7 +134,11 @@ def test_two_servers_may_use_one_id_for_two_people(stage_fhir):
     found = [(numbers[local], file) for local, file in staged.rows("events", "local_id", "file")]
     assert found == [("9990000018", "a.json"), ("9990000026", "b.json")]
     loose = stage_fhir(
-        {"a.json": of("a", "9990000018"), "b.json": of("b", "9990000026"), "c.ndjson": [condition({"reference": "Patient/1"})]}
+        {
+            "a.json": of("a", "9990000018"),
+            "b.json": of("b", "9990000026"),
+            "c.ndjson": [condition({"reference": "Patient/1"})],
+        }
     )
     assert loose.reasons() == [AMBIGUOUS]
 

@@ -45,7 +45,7 @@ def test_the_day_of_a_date(written, expected, remark):
     assert day(written) == (expected, remark)
 
 
-@given(st.datetimes(datetime(1996, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)))
+@given(st.integers(820_454_400, 4_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))
 def test_an_instant_is_the_day_in_london(instant):
     london = instant.astimezone(zoneinfo.ZoneInfo("Europe/London")).date().isoformat()
     assert day(instant.strftime("%Y-%m-%dT%H:%M:%SZ")) == (london, None)

@@ -17,11 +17,10 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import orjson
 
+from cohortium_platform.ingest.fhir.values import Json
 from cohortium_plugins.importing import Unreadable
 
-from cohortium_platform.ingest.fhir.values import Json
-
-__all__ = ["Block", "Entry", "MAX_LINE", "first_value", "parsed_lines", "walk_document"]
+__all__ = ["MAX_LINE", "Block", "Entry", "first_value", "parsed_lines", "walk_document"]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -55,8 +54,10 @@ class Entry(NamedTuple):
 
 
 def parsed_lines(block: Block) -> Iterator[tuple[Json, int, int]]:
-    """The JSON objects of a block of NDJSON, each with its line in the file and its offset in the block. Blank lines are
-    passed over."""
+    """The JSON objects of a block of NDJSON, each with its line in the file and its offset in the block.
+
+    Blank lines are passed over.
+    """
     offset, number = 0, block.line - 1
     for line in block.data.split(b"\n"):
         number += 1
@@ -163,8 +164,10 @@ TakeEntry: TypeAlias = Callable[[Entry, Json], None]
 
 
 def walk_document(block: Block, take_entry: TakeEntry) -> Json:
-    """Read a file that holds one JSON object. Gives the object without its `entry`, whose elements go to `take_entry`
-    one by one as they are met."""
+    """Read a file that holds one JSON object.
+
+    Gives the object without its `entry`, whose elements go to `take_entry` one by one as they are met.
+    """
     try:
         written = block.data.decode("utf-8")
     except UnicodeDecodeError as wrong:
@@ -187,27 +190,34 @@ class _Walk:
         if self._next() == "[":
             raise Unreadable(
                 "a JSON array, not a FHIR resource",
-                file=self._file, line=self._line_here(), advice="Give a Bundle, or one resource a line.",
-            )  # fmt: skip
+                file=self._file,
+                line=self._line_here(),
+                advice="Give a Bundle, or one resource a line.",
+            )
         self._expect("{")
-        if self._next() == "}":
-            self._at += 1
-        else:
-            while True:
-                key = self._value()
-                if type(key) is not str:
-                    self._fail()
-                if key in header:
-                    raise Unreadable("a JSON object with one key twice", file=self._file, line=self._line_here())
-                self._expect(":")
-                header[key] = self._elements(take_entry, header) if key == "entry" and self._next() == "[" else self._value()
-                if self._next() != ",":
-                    break
-                self._at += 1
-            self._expect("}")
+        more = self._next() != "}"
+        while more:
+            self._pair(header, take_entry)
+            more = self._next() == ","
+            self._at += more
+        self._expect("}")
         if self._next():
             self._fail()
         return header
+
+    def _pair(self, header: Json, take_entry: TakeEntry) -> None:
+        """Read one key and its value."""
+        key = self._value()
+        if type(key) is not str:
+            self._fail()
+        if key in header:
+            raise Unreadable("a JSON object with one key twice", file=self._file, line=self._line_here())
+        self._expect(":")
+        if key == "entry" and self._next() == "[":
+            self._elements(take_entry, header)
+            header[key] = None
+        else:
+            header[key] = self._value()
 
     def _elements(self, take_entry: TakeEntry, header: Json) -> None:
         self._expect("[")

@@ -1,6 +1,9 @@
 """Patient: how someone is reached, and their next of kin.
 
 Here: choosing among telephone numbers and addresses. Not here: who the patient is.
+
+The best of each kind stands in the patient's own columns; what is beside it, and every next of kin, is a row of
+`contacts`, so that nothing is staged twice.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import NamedTuple
 
 from cohortium_platform.ingest.fhir.values import Json, day, text
 
-__all__ = ["Contact", "Reach", "contacts", "reach"]
+__all__ = ["Contact", "Reach", "contacts"]
 
 _NEXT_OF_KIN = "N"
 _LAST = 99
@@ -24,9 +27,6 @@ class Reach(NamedTuple):
     telephone: str | None
     mobile: str | None
     email: str | None
-    next_of_kin_name: str | None
-    next_of_kin_relationship: str | None
-    next_of_kin_telephone: str | None
 
 
 class Contact(NamedTuple):
@@ -39,27 +39,22 @@ class Contact(NamedTuple):
     value: str | None
 
 
-def contacts(resource: Json) -> list[Contact]:
-    """Every present way to reach a patient, the best of each kind first, and every next of kin."""
-    return [*_telecoms(resource), *_addresses(resource), *_next_of_kin(resource)]
-
-
-def reach(resource: Json, found: list[Contact]) -> Reach:
-    """The best of each kind among a patient's contacts."""
-    first = {contact.kind: contact for contact in reversed(found)}
-    values = {kind: contact.value for kind, contact in first.items()}
-    kin = first.get("next-of-kin")
+def contacts(resource: Json) -> tuple[Reach, list[Contact]]:
+    """The best way of each kind to reach a patient, and all others beside it with every next of kin."""
+    found = [*_telecoms(resource), *_addresses(resource)]
+    best: dict[str, Contact] = {}
+    for contact in found:
+        best.setdefault(contact.kind, contact)
+    values = {kind: contact.value for kind, contact in best.items()}
     address = next(iter(_by_preference(resource.get("address"))), {})
-    return Reach(
+    reach = Reach(
         address=values.get("address"),
         postcode=text(address.get("postalCode")),
         telephone=values.get("telephone"),
         mobile=values.get("mobile"),
         email=values.get("email"),
-        next_of_kin_name=kin.name if kin else None,
-        next_of_kin_relationship=kin.relationship if kin else None,
-        next_of_kin_telephone=kin.value if kin else None,
     )
+    return reach, [*(each for each in found if each is not best[each.kind]), *_next_of_kin(resource)]
 
 
 def _telecoms(resource: Json) -> Iterator[Contact]:
@@ -89,7 +84,9 @@ def _addresses(resource: Json) -> Iterator[Contact]:
 def _next_of_kin(resource: Json) -> Iterator[Contact]:
     """The contacts whose relationship is next of kin (HL7 v2 table 0131, which UK Core uses)."""
     for contact in resource.get("contact") or ():
-        codes = [coding.get("code") for each in contact.get("relationship") or () for coding in each.get("coding") or ()]
+        codes = [
+            coding.get("code") for each in contact.get("relationship") or () for coding in each.get("coding") or ()
+        ]
         if _NEXT_OF_KIN not in codes:
             continue
         name = contact.get("name") or {}

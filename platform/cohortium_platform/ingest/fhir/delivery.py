@@ -13,10 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from cohortium_plugins.importing import Severity, Staging, Unreadable
-
 from cohortium_platform.ingest.fhir.reading import Source, opening
 from cohortium_platform.ingest.fhir.values import SHAPE_ERRORS, Json, text
+from cohortium_plugins.importing import Severity, Staging, Unreadable
 
 __all__ = ["Manifest", "base_name", "find_manifest", "recognises", "sources_of"]
 
@@ -34,8 +33,11 @@ _LARGEST_MANIFEST = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A bulk export's manifest: the time to which its records run, resources stated by file name, and the files that
-    hold problems or deletions instead of records."""
+    """A bulk export's manifest.
+
+    The time to which its records run, resources stated by file name, and the files that hold problems or deletions
+    instead of records.
+    """
 
     file: str
     transaction_time: str
@@ -88,7 +90,7 @@ def sources_of(delivery: Path, staging: Staging) -> list[Source]:
         raise Unreadable("there is no such file or folder", file=delivery.name)
     root = delivery.parent if delivery.is_file() else delivery
     paths = [delivery] if delivery.is_file() else sorted(_files(delivery))
-    found = []
+    found: list[Source] = []
     for path in paths:
         name = path.relative_to(root).as_posix()
         if _is_read(path, name, is_all=delivery.is_file()):
@@ -107,8 +109,10 @@ def sources_of(delivery: Path, staging: Staging) -> list[Source]:
 
 
 def _is_read(path: Path, name: str, *, is_all: bool) -> bool:
-    """Whether a file is read; raises for one that may hold records in a form that is not. A link in a folder may lead
-    out of it, so none is followed."""
+    """Whether a file is read; raises for one that may hold records in a form that is not.
+
+    A link in a folder may lead out of it, so none is followed.
+    """
     if path.is_symlink() and not is_all:
         return False
     if path.name.lower().endswith(_ARCHIVES):
@@ -143,7 +147,9 @@ def find_manifest(sources: list[Source]) -> tuple[Manifest | None, list[Source]]
 
 def _with_part(source: Source, manifest: Manifest | None) -> Source:
     """A file in which a bulk export reports problems is one that its manifest lists so, or one named for it."""
-    reports = source.path.name.lower().startswith(("operationoutcome", "error")) or "error" in source.name.split("/")[:-1]
+    reports = (
+        source.path.name.lower().startswith(("operationoutcome", "error")) or "error" in source.name.split("/")[:-1]
+    )
     if manifest is not None:
         reports = reports or base_name(source.name) in manifest.problem_files
     return Source(source.number, source.path, source.name, source.size, reports_problems=reports)

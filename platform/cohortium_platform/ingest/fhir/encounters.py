@@ -70,7 +70,7 @@ def _kind(resource: Json) -> str:
     if type(coded) is not dict:
         # R5 gives a list of concepts, DSTU2 a bare code.
         raise OtherRelease("R5" if type(coded) is list else "DSTU2")
-    kind = _CLASSES.get(coded.get("code"))
+    kind = _CLASSES.get(coded.get("code", ""))
     if kind in _UNDECIDED and "type" in resource:
         words = " ".join(_words(resource["type"])).lower()
         kind = next((kind for word, kind in _WORDS if word in words), kind)

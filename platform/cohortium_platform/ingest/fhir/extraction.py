@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from cohortium_plugins.importing import Unreadable
-
 from cohortium_platform.ingest.fhir.blocks import Block, Entry, parsed_lines, walk_document
 from cohortium_platform.ingest.fhir.clinical import condition, observation, procedure
-from cohortium_platform.ingest.fhir.contacts import contacts, reach
+from cohortium_platform.ingest.fhir.contacts import contacts
 from cohortium_platform.ingest.fhir.encounters import encounter
 from cohortium_platform.ingest.fhir.immunisations import immunization
 from cohortium_platform.ingest.fhir.medicines import medication_request, medication_statement
@@ -33,6 +31,7 @@ from cohortium_platform.ingest.fhir.rows import ROW_COLUMNS, Row, Table
 from cohortium_platform.ingest.fhir.scratch import PART_ROWS, PLACES_A_FILE, Scratch
 from cohortium_platform.ingest.fhir.values import SHAPE_ERRORS, Json, day, medicine, text
 from cohortium_platform.ingest.fhir.versions import ADVICE, R4_TYPES, OtherRelease, check_release
+from cohortium_plugins.importing import Unreadable
 
 __all__ = ["CLINICAL_TYPES", "UNKNOWN_TYPE", "BlockReport", "extract"]
 
@@ -67,8 +66,8 @@ _BAD_BUNDLE = "a Bundle that does not have the shape of FHIR R4"
 class BlockReport:
     """What is known of a block once its rows are on disk.
 
-    `resources` counts those read by type; `aside` those not read, by type (`unknown` when the type is not R4's) with the
-    line of the first; `instants` are the times that Bundles say they were made; `problems` the lines of
+    `resources` counts those read by type; `aside` those not read, by type (`UNKNOWN_TYPE` when it is not R4's) with
+    the line of the first; `instants` are the times that Bundles say they were made; `problems` the lines of
     OperationOutcomes that stand where they should; `failure` the reason why the delivery cannot be read.
     """
 
@@ -88,8 +87,10 @@ class BlockReport:
 
 
 def extract(block: Block, directory: Path, *, registers: bool) -> BlockReport:
-    """Read a block and write its rows under `directory`. `registers` tells whether the sender is the patients' own
-    practice, whose word on registration counts."""
+    """Read a block and write its rows under `directory`.
+
+    `registers` tells whether the sender is the patients' own practice, whose word on registration counts.
+    """
     extraction = _Extraction(block, Scratch(directory, f"{block.number}-{block.offset}"), registers=registers)
     was_enabled = gc.isenabled()
     gc.disable()  # parsed JSON has no cycles, and looking for some costs a tenth of the time
@@ -207,13 +208,13 @@ class _Extraction:
         provenance = self._provenance(key, resource, line, offset)
         updated = day(provenance[1])[0]
         found, remarks = person(resource, key, updated)
-        reached = contacts(resource)
+        reach, others = contacts(resource)
         place = self._start + offset
         registered = registrations(resource, origin) if self._registers else []
         known_as = [(name, "Patient", place) for name in names("Patient", resource, origin)]
-        self._scratch.table("patients").append((*provenance, updated, *found, *reach(resource, reached)))
+        self._scratch.table("patients").append((*provenance, updated, *found, *reach))
         self._scratch.table("registrations").extend((place, *each) for each in registered)
-        self._scratch.table("contacts").extend((place, *each) for each in reached)
+        self._scratch.table("contacts").extend((place, *each) for each in others)
         self._scratch.table("names").extend(known_as)
         self._scratch.table("remarks").extend((place, reason) for reason in remarks)
         if len(self._scratch.table("patients")) >= PART_ROWS:
@@ -308,6 +309,7 @@ _REFERENTS: dict[str, Callable[[_Extraction, Json, Origin, int, int], None]] = {
     "Organization": _Extraction._take_organisation,  # noqa: SLF001
     "Medication": _Extraction._take_medication,  # noqa: SLF001
 }
+
 
 def _misshapen(kind: str) -> tuple[object, ...]:
     """The rejected row of a resource that cannot be read, from its type on."""

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from cohortium_plugins.importing import ImportOptions, Severity, Staging, Unreadable
-
 from cohortium_platform.ingest.fhir.blocks import Block
 from cohortium_platform.ingest.fhir.delivery import Manifest, base_name, find_manifest, recognises, sources_of
 from cohortium_platform.ingest.fhir.extraction import UNKNOWN_TYPE, BlockReport
@@ -21,6 +19,7 @@ from cohortium_platform.ingest.fhir.resolving import resolve
 from cohortium_platform.ingest.fhir.telling import tell_of_resources, tell_of_rows
 from cohortium_platform.ingest.fhir.values import day
 from cohortium_platform.ingest.fhir.workers import extract_all, hands
+from cohortium_plugins.importing import ImportOptions, Staging, Unreadable
 
 __all__ = ["FhirImporter"]
 
@@ -118,9 +117,12 @@ def _blocks(sources: list[Source], options: ImportOptions, staging: Staging, tot
     """Every block of every file, and progress with it."""
     budget = Budget(options.max_bytes)
     before = 0
+
+    def told(done: int) -> None:
+        staging.progress(before + done, total)
+
     for source in sources:
-        start = before
-        yield from blocks_of(source, budget, lambda done, start=start: staging.progress(start + done, total))
+        yield from blocks_of(source, budget, told)
         before += source.size
 
 

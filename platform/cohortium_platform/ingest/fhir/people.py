@@ -24,8 +24,10 @@ _REMOVED = "U"
 
 
 class Person(NamedTuple):
-    """One Patient resource: columns of the extract's `patients`, dates as ISO text. `died` without `date_of_death` is a
-    death of which no date at all is known."""
+    """One Patient resource: columns of the extract's `patients`, dates as ISO text.
+
+    `died` without `date_of_death` is a death of which no date at all is known.
+    """
 
     local_id: str
     nhs_number: str | None

@@ -16,7 +16,9 @@ __all__ = ["Registration", "ods_code", "registrations"]
 
 class Registration(NamedTuple):
     """One registration with a practice: its ODS code, or where to look the organisation up (`references.lookup`).
-    `is_current` marks the one that a patient's rows are filed under."""
+
+    `is_current` marks the one that a patient's rows are filed under.
+    """
 
     practice: str | None
     organisation: str | None

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cohortium_plugins.importing import Unreadable
-
 from cohortium_platform.ingest.fhir.blocks import MAX_LINE, Block, first_value
+from cohortium_plugins.importing import Unreadable
 
 __all__ = ["Budget", "Source", "blocks_of", "opening"]
 
@@ -96,7 +95,9 @@ def blocks_of(source: Source, budget: Budget, progress: Callable[[int], None]) -
             cut = data.rfind(b"\n") + 1
             _check_size(len(data) - cut, MAX_LINE, source, line)
             if cut:
-                yield Block(source.number, source.name, data[:cut], line, offset, reports_problems=source.reports_problems)
+                yield Block(
+                    source.number, source.name, data[:cut], line, offset, reports_problems=source.reports_problems
+                )
                 line += data.count(b"\n", 0, cut)
                 offset += cut
             carry = data[cut:]

@@ -10,7 +10,7 @@ import enum
 
 from cohortium_plugins.importing import Severity
 
-__all__ = ["Fate", "Reason", "SEVERITY", "WORDS"]
+__all__ = ["SEVERITY", "WORDS", "Fate", "Reason"]
 
 
 class Fate(enum.IntEnum):
@@ -62,6 +62,7 @@ class Reason(enum.IntEnum):
     NOT_TAKEN = 57
     PLANNED = 58
     OLDER_VERSION = 59
+    REGISTERED_ELSEWHERE = 60
 
 
 WORDS: dict[Reason, str] = {
@@ -83,7 +84,7 @@ WORDS: dict[Reason, str] = {
     Reason.START_FROM_BIRTH: "no start of registration is given, and it was taken as the date of birth",
     Reason.PRACTICE_NOT_FOUND: "the general practice it names is not in the delivery or has no ODS code",
     Reason.DEATH_REMOVED: "its death notification was removed: taken as alive",
-    Reason.DEATH_UNDATED: "a death without a date: the date of its notification, of the record or of the extract stands",
+    Reason.DEATH_UNDATED: "a death without a date: that of its notification, of the record or of the extract stands",
     Reason.GENDER_NOT_UNDERSTOOD: "its gender is not one of FHIR's codes: left empty",
     Reason.SEVERAL_NHS_NUMBERS: "several NHS numbers: the verified or the first one was taken",
     Reason.NHS_NUMBER_CHANGED: "given again with another NHS number: the newest was taken",
@@ -98,6 +99,7 @@ WORDS: dict[Reason, str] = {
     Reason.NOT_TAKEN: "stated as not taken",
     Reason.PLANNED: "planned and not begun",
     Reason.OLDER_VERSION: "given again in a newer version",
+    Reason.REGISTERED_ELSEWHERE: "an earlier registration with another practice, whose own records tell of it",
 }
 
 _FIRST_REMARK = Reason.PARTIAL_DATE

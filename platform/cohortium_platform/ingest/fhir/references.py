@@ -17,7 +17,18 @@ from urllib.parse import parse_qs, urlsplit
 
 from cohortium_platform.ingest.fhir.values import Json, text
 
-__all__ = ["NDJSON", "NHS_NUMBER", "ODS_CODE", "SEPARATOR", "Origin", "contained", "identity", "lookup", "names", "system_of"]
+__all__ = [
+    "NDJSON",
+    "NHS_NUMBER",
+    "ODS_CODE",
+    "SEPARATOR",
+    "Origin",
+    "contained",
+    "identity",
+    "lookup",
+    "names",
+    "system_of",
+]
 
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
@@ -36,8 +47,11 @@ _UUID_LENGTH = 36
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a resource stands: `base` is its server's address as its full URL gives it, `scope` tells its Bundle apart
-    from every other, `full_url` is the entry's own."""
+    """Where a resource stands.
+
+    `base` is its server's address as its full URL gives it, `scope` tells its Bundle apart from every other, `full_url`
+    is the entry's own.
+    """
 
     base: str = ""
     scope: str = ""

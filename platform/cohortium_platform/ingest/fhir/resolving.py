@@ -17,11 +17,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cohortium_plugins.importing import Unreadable
-
 from cohortium_platform.ingest.fhir.extraction import CLINICAL_TYPES
 from cohortium_platform.ingest.fhir.reasons import Reason
 from cohortium_platform.ingest.fhir.scratch import SCHEMAS
+from cohortium_plugins.importing import Unreadable
 
 __all__ = ["Resolution", "resolve"]
 
@@ -165,15 +164,16 @@ the problem is kept, unless the observation has a value."""
 _STAGED = {
     "patients": """
         select local_id, nhs_number, nhs_number_status, family_name, given_name, title, date_of_birth, sex, ethnicity,
-               date_of_death, practice, address, postcode, telephone, mobile, email, next_of_kin_name,
-               next_of_kin_relationship, next_of_kin_telephone, known_on as contact_recorded, f.name as file, line
+               date_of_death, practice, address, postcode, telephone, mobile, email,
+               known_on as contact_recorded, f.name as file, line
         from people join files f on f.number = place >> 40 order by place
     """,
     "registrations": """
         select p.local_id, r.practice, coalesce(r.start, p.date_of_birth) as start_date, r.end as end_date,
                f.name as file, p.line
         from registered r join people p on p.place = r.patient_place join files f on f.number = p.place >> 40
-        order by p.place, start_date, end_date, r.practice
+        where r.practice is not distinct from p.practice
+        order by p.place, start_date, end_date
     """,
     "contacts": """
         select p.local_id, p.practice, coalesce(c.date, p.known_on) as date, c.kind, c.relationship, c.name, c.value,
@@ -243,8 +243,10 @@ def _open_scratch(database: Resolution, scratch: Path, files: Sequence[str]) -> 
 
 
 def _refuse_shared_ids(database: Resolution) -> None:
-    """Refuse one patient id with two NHS numbers when nothing says which is newer: they may be two people, and the
-    records of one must not be filed under the other."""
+    """Refuse one patient id with two NHS numbers when nothing says which is newer.
+
+    They may be two people, and the records of one must not be filed under the other.
+    """
     shared = database.execute(
         """
         select f.name, max_by(p.line, p.place)

@@ -1,11 +1,11 @@
 """What reading leaves for resolving: Parquet files of rows whose references are not yet looked up.
 
-Here: the scratch tables' columns and writing them in parts of bounded size. Not here: what fills them (`extraction`) and
-what reads them (`resolving`). They live in a folder of their own, which goes with the load.
+Here: the scratch tables' columns and writing them in parts of bounded size. Not here: what fills them (`extraction`)
+and what reads them (`resolving`). They live in a folder of their own, which goes with the load.
 
 A resource's `place` is its position in the whole delivery, unique and in the order given: the number of its file times
-`PLACES_A_FILE`, and its position in the file. It ties a patient's tables together and decides between versions that carry
-no date.
+`PLACES_A_FILE`, and its position in the file. It ties a patient's tables together and decides between versions that
+carry no date.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class Scratch:
                 schema = SCHEMAS[name]
                 arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
                 path = self._directory / f"{name}-{self._stem}-{self._parts}.parquet"
-                pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="lz4", write_statistics=False)
+                pq.write_table(
+                    pa.Table.from_arrays(arrays, schema=schema), path, compression="lz4", write_statistics=False
+                )
                 rows.clear()
         self._parts += 1

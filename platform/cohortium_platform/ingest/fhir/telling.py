@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-
-from cohortium_plugins.importing import Severity, Staging
+from typing import Any
 
 from cohortium_platform.ingest.fhir.extraction import CLINICAL_TYPES, UNKNOWN_TYPE, BlockReport
 from cohortium_platform.ingest.fhir.reasons import SEVERITY, WORDS, Reason
 from cohortium_platform.ingest.fhir.resolving import Resolution
 from cohortium_platform.ingest.fhir.rows import Table
+from cohortium_plugins.importing import Severity, Staging
 
 __all__ = ["tell_of_resources", "tell_of_rows"]
 
@@ -45,7 +45,12 @@ _COUNTED = """
     select null, (select number from reason where name = 'START_FROM_BIRTH'), count(*), min_by(f.name, p.place),
            min_by(p.line, p.place)
     from registered r join people p on p.place = r.patient_place join files f on f.number = p.place >> 40
-    where r.start is null having count(*) > 0
+    where r.start is null and r.practice is not distinct from p.practice having count(*) > 0
+    union all
+    select null, (select number from reason where name = 'REGISTERED_ELSEWHERE'), count(*), min_by(f.name, p.place),
+           min_by(p.line, p.place)
+    from registered r join people p on p.place = r.patient_place join files f on f.number = p.place >> 40
+    where r.practice is distinct from p.practice having count(*) > 0
     union all
     select null, (select number from reason where name = 'OLDER_VERSION'), count(*),
            (select name from files where number = min(place) >> 40), null
@@ -69,7 +74,7 @@ def tell_of_rows(resolution: Resolution, staging: Staging) -> None:
         staging.finding(Severity.WARNING, f"{words}: {number:,}", file=file, line=line)
 
 
-def _fetched(resolution: Resolution, query: str) -> Iterator[tuple[str, int, int, int | None, int]]:
+def _fetched(resolution: Resolution, query: str) -> Iterator[tuple[Any, ...]]:
     """Rows of a query, a batch at a time."""
     cursor = resolution.execute(query)
     while batch := cursor.fetchmany(_BATCH):

@@ -16,7 +16,18 @@ from typing import Any, TypeAlias
 
 from cohortium_platform.ingest.fhir.reasons import Reason
 
-__all__ = ["Json", "SHAPE_ERRORS", "birth_day", "coding_code", "day", "medicine", "number", "quantity", "snomed", "text"]
+__all__ = [
+    "SHAPE_ERRORS",
+    "Json",
+    "birth_day",
+    "coding_code",
+    "day",
+    "medicine",
+    "number",
+    "quantity",
+    "snomed",
+    "text",
+]
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object as parsed. Its shape is what the sender made it: the readers of a resource may meet one of

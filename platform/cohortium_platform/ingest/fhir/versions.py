@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from cohortium_platform.ingest.fhir.values import Json
 
-__all__ = ["ADVICE", "OtherRelease", "R4_TYPES", "check_release"]
+__all__ = ["ADVICE", "R4_TYPES", "OtherRelease", "check_release"]
 
 ADVICE = {
     "DSTU2": "Ask the sender for an FHIR R4 export.",
@@ -122,7 +122,9 @@ _NOTHING: frozenset[str] = frozenset()
 def check_release(kind: str, resource: Json) -> None:
     """Raise `OtherRelease` when the resource carries a mark of another release."""
     if not _FOREIGN.get(kind, _NOTHING).isdisjoint(resource):
-        raise OtherRelease(next(release for release, marks in _ELEMENTS[kind].items() if not resource.keys().isdisjoint(marks)))
+        raise OtherRelease(
+            next(release for release, marks in _ELEMENTS[kind].items() if not resource.keys().isdisjoint(marks))
+        )
     meta = resource.get("meta")
     if meta is not None:
         for profile in meta.get("profile") or ():
