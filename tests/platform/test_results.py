@@ -93,7 +93,8 @@ def listed_table(results, people):
 def evaluated(*, practices=("Z1", "Z2", "Z3"), definition="d1", results=RESULTS, listed=PEOPLE):
     return Evaluated(
         pack="test", version="1", definition_hash=definition, parameters={}, indicators=INDICATORS,
-        stratifiers=["site", "stage"], snapshot=1, index_dates=[BEFORE, NOW], practices=practices, engine="test",
+        stratifiers=["site", "stage"], windowed=["review"], snapshot=1, index_dates=[BEFORE, NOW],
+        practices=practices, engine="test",
         started=dt.datetime.now(dt.UTC), results=pa.Table.from_pylist(results, SCHEMA),
         listed=listed_table(results, listed),
     )  # fmt: skip
@@ -185,6 +186,7 @@ def test_a_patient_outside_the_practices_allowed_is_not_there(registry):
 
 
 def test_rates_and_closed_windows(registry):
+    assert {rate.closed_windows for rate in rates(registry("Z1").counts()) if rate.indicator == "smoking"} == {None}
     by_day = {
         rate.index_date: rate for rate in rates(registry("Z1", "Z2", "Z3").counts()) if rate.indicator == "review"
     }

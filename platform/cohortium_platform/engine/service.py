@@ -89,7 +89,7 @@ def evaluate_tenant(  # noqa: PLR0913 - an evaluation names all that it stands o
         ) as tables,
     ):
         evaluated = _evaluated(request, source, practices, days, tables, started)
-    counts = count_results(evaluated.results)
+    counts = count_results(evaluated.results, evaluated.windowed)
     if request.publish:
         written = write(results, evaluated)
         try:
@@ -145,6 +145,7 @@ def _evaluated(  # noqa: PLR0913, PLR0917 - an evaluation names all that it stan
         parameters={name: scalar_to_json(value) for name, value in request.parameters.items()},
         indicators=[indicator.name for indicator in request.definition.indicators],
         stratifiers=[stratifier.name for stratifier in request.definition.stratifiers],
+        windowed=[i.name for i in request.definition.indicators if i.due is not None and i.renews is None],
         snapshot=source.snapshot,
         index_dates=days,
         practices=practices,

@@ -194,7 +194,7 @@ class RegistryResults:
         return [
             Count(practice, indicator, day, Status(status), closed, people)
             for practice, indicator, day, status, closed, people in cast(
-                "list[tuple[str, str, dt.date, str, bool, int]]",
+                "list[tuple[str, str, dt.date, str, bool | None, int]]",
                 self._reader.rows(_COUNTS, self._scopes[ResultKind.COUNTS]),
             )
         ]

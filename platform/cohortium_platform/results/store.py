@@ -69,13 +69,15 @@ class ResultKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many people have a status. `closed`: the indicator's window, if it has one, had closed by the index date."""
+    """How many people have a status. `closed`: whether the indicator's window had closed by the index date; None for
+    one that has no window.
+    """
 
     practice: str
     indicator: str
     index_date: dt.date
     status: Status
-    closed: bool
+    closed: bool | None
     people: int
 
 
@@ -83,7 +85,8 @@ class Count:
 class Evaluated:
     """What an engine found, and of what. `results` has a row for each patient, indicator and index date; `listed` one
     for each member at the newest date, with a column for each stratifier and a status code for each indicator
-    (`status:<indicator>`). `practices` are those evaluated, whether or not they have a member.
+    (`status:<indicator>`). `practices` are those evaluated, whether or not they have a member; `windowed` are
+    indicators that can be met only until a day, once.
     """
 
     pack: str
@@ -92,6 +95,7 @@ class Evaluated:
     parameters: Mapping[str, object]
     indicators: Sequence[str]
     stratifiers: Sequence[str]
+    windowed: Sequence[str]
     snapshot: int
     index_dates: Sequence[dt.date]
     practices: Collection[str]
@@ -141,7 +145,8 @@ class ResultStore:
 
 
 _COUNTS = """
-    SELECT practice, indicator, index_date, status, coalesce(window_end < index_date, true) AS closed,
+    SELECT practice, indicator, index_date, status,
+           CASE WHEN list_contains($windowed, indicator) THEN coalesce(window_end < index_date, true) END AS closed,
            count(*)::BIGINT AS people
     FROM results GROUP BY ALL ORDER BY practice, indicator, index_date, status, closed
 """
@@ -159,7 +164,7 @@ def write(store: ResultStore, evaluated: Evaluated) -> WrittenResults:
             ResultKind.RESULTS: connection.sql(_RESULTS, params=day).to_arrow_table(),
             ResultKind.HISTORY: connection.sql(_HISTORY, params=day).to_arrow_table(),
             ResultKind.LIST: _list_table(evaluated),
-            ResultKind.COUNTS: connection.sql(_COUNTS).to_arrow_table(),
+            ResultKind.COUNTS: connection.sql(_COUNTS, params={"windowed": list(evaluated.windowed)}).to_arrow_table(),
         }
     files = {}
     for kind, rows in tables.items():
@@ -194,11 +199,11 @@ def _as_lists(columns: Sequence[pa.ChunkedArray], rows: int, kind: pa.DataType) 
     return pa.ListArray.from_arrays(pa.array(offsets), values.take(pa.array(by_row)))
 
 
-def count_results(results: pa.Table) -> Sequence[Count]:
+def count_results(results: pa.Table, windowed: Sequence[str]) -> Sequence[Count]:
     """Count results by practice, indicator, index date and status, without writing anything."""
     with duckdb.connect() as connection:
         connection.register("results", results)
-        rows = connection.execute(_COUNTS).fetchall()
+        rows = connection.execute(_COUNTS, {"windowed": list(windowed)}).fetchall()
     return [Count(p, indicator, day, Status(status), closed, n) for p, indicator, day, status, closed, n in rows]
 
 

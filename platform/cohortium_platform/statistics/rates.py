@@ -44,7 +44,7 @@ class Rate:
 
     @property
     def closed_windows(self) -> float | None:
-        """Met, of those met or overdue whose window has closed."""
+        """Met, of those met or overdue whose window has closed; None for an indicator without a window."""
         return _share(self.closed_met, self.closed_met + self.closed_overdue)
 
 
@@ -54,22 +54,22 @@ def _share(part: int, whole: int) -> float | None:
 
 def rates(counts: Iterable[Count]) -> Sequence[Rate]:
     """Add counts up by indicator and index date, over whatever practices they are of."""
-    people: dict[tuple[str, dt.date], dict[tuple[Status, bool], int]] = defaultdict(lambda: defaultdict(int))
+    people: dict[tuple[str, dt.date], dict[tuple[Status, bool | None], int]] = defaultdict(lambda: defaultdict(int))
     for count in counts:
         people[count.indicator, count.index_date][count.status, count.closed] += count.people
 
-    def both(found: dict[tuple[Status, bool], int], status: Status) -> int:
-        return found[status, True] + found[status, False]
+    def every(found: dict[tuple[Status, bool | None], int], status: Status) -> int:
+        return found[status, True] + found[status, False] + found[status, None]
 
     return [
         Rate(
             indicator=indicator,
             index_date=day,
-            met=both(found, Status.MET),
-            due=both(found, Status.DUE),
-            overdue=both(found, Status.OVERDUE),
-            excluded=both(found, Status.EXCLUDED),
-            not_evaluated=both(found, Status.NOT_EVALUATED),
+            met=every(found, Status.MET),
+            due=every(found, Status.DUE),
+            overdue=every(found, Status.OVERDUE),
+            excluded=every(found, Status.EXCLUDED),
+            not_evaluated=every(found, Status.NOT_EVALUATED),
             closed_met=found[Status.MET, True],
             closed_overdue=found[Status.OVERDUE, True],
         )

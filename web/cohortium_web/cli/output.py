@@ -72,7 +72,7 @@ class Output:
         table = Table(title=title, title_justify="left")
         for position, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-            table.add_column(column, justify="right" if numeric else "left")
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*("" if cell is None else str(plain(cell)) for cell in row))
         self.screen.print(table)
