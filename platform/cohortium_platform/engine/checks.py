@@ -12,7 +12,7 @@ from cohortium_platform.engine.shape import is_about_row, rows_of
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Definition
-from cohortium_plugins.model.nodes import CompareOp, Node
+from cohortium_plugins.model.nodes import CompareOp, How, Node
 from cohortium_plugins.model.values import ValueType
 
 __all__ = ["check"]
@@ -59,6 +59,13 @@ def _check_codelist(name: str, definition: Definition) -> None:
         raise DefinitionError(f"There is no codelist {name}.", f"There are: {', '.join(sorted(definition.codelists))}.")
 
 
+def _check_valued(node: nodes.Mean | nodes.Pick, _definition: Definition) -> None:
+    if isinstance(node, nodes.Pick) and node.how in (How.EARLIEST, How.LATEST):
+        return
+    if "value" not in nodes.TABLES[rows_of(node.frame).name]:
+        raise DefinitionError(f"Rows of {rows_of(node.frame).name} have no values.", "Start from events(...).")
+
+
 def _check_pick_value(node: nodes.PickValue, _definition: Definition) -> None:
     _check_column(node.column, nodes.TABLES[rows_of(node.pick.frame).name])
 
@@ -101,6 +108,8 @@ def _check_extreme(node: nodes.Extreme, _definition: Definition) -> None:
 _CHECKS: Mapping[type[Node], Callable[..., None]] = {
     nodes.Rows: _check_rows,
     nodes.FirstOfEach: _check_first,
+    nodes.Pick: _check_valued,
+    nodes.Mean: _check_valued,
     nodes.PickValue: _check_pick_value,
     nodes.PatientFact: _check_fact,
     nodes.ParameterValue: _check_parameter,
