@@ -149,6 +149,8 @@ def _part_to_json(part: object, place: Mapping[nodes.Node, int]) -> Json:
     """Write a dataclass of `definition` field by field; nodes become positions."""
     if isinstance(part, nodes.Node):
         return place[part]
+    if isinstance(part, Codelist):
+        return _codelist_to_json(part)
     if dataclasses.is_dataclass(part) and not isinstance(part, type | Duration):
         return {f.name: _part_to_json(getattr(part, f.name), place) for f in dataclasses.fields(part)}
     if isinstance(part, tuple):
@@ -156,6 +158,32 @@ def _part_to_json(part: object, place: Mapping[nodes.Node, int]) -> Json:
     if isinstance(part, enum.Enum):
         return typing.cast("str", part.value)
     return None if part is None else scalar_to_json(typing.cast("Scalar", part))
+
+
+def _codelist_to_json(codelist: Codelist) -> Json:
+    """Write a codelist with a short line a code, since a pack has tens of thousands."""
+    codes: list[Json] = [[code.code, code.term, code.category, code.local] for code in codelist.codes]
+    about: dict[str, Json] = {name: getattr(codelist, name) for name in ("name", "title", "source", "version")}
+    return {**about, "codes": codes}
+
+
+def _codelist_from_json(value: Json) -> Codelist:
+    if not isinstance(value, dict) or set(value) != {"name", "title", "source", "version", "codes"}:
+        raise MalformedPack(
+            "A codelist does not have exactly its fields.", "They are name, title, source, version, codes."
+        )
+    about = [value[name] for name in ("name", "title", "source", "version")]
+    if not all(isinstance(text, str) for text in about) or not isinstance(value["codes"], list):
+        raise MalformedPack("A codelist has a field of the wrong type.")
+    name, title, source, version = typing.cast("list[str]", about)
+    return Codelist(name, title, source, version, tuple(_code_from_json(item) for item in value["codes"]))
+
+
+def _code_from_json(item: Json) -> Code:
+    match item:
+        case [int() as code, str() as term, (str() | None) as category, bool() as local] if not isinstance(code, bool):
+            return Code(code, term, category, local)
+    raise MalformedPack("A code is malformed.", "Write [identifier, term, category or null, whether it is local].")
 
 
 def to_json(definition: Definition) -> dict[str, Json]:
@@ -173,10 +201,12 @@ def to_json(definition: Definition) -> dict[str, Json]:
     }
 
 
-_PARTS: tuple[type, ...] = (Adjustment, Code, Codelist, Cohort, Indicator, Parameter, Shown, Stratifier)
+_PARTS: tuple[type, ...] = (Adjustment, Cohort, Indicator, Parameter, Shown, Stratifier)
 
 
 def _part_from_json(value: Json, hint: object, made: list[nodes.Node]) -> object:
+    if hint is Codelist:
+        return _codelist_from_json(value)
     if hint in _PARTS:
         kind = hint
         hints = typing.get_type_hints(kind)
