@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -33,12 +33,13 @@ from cohortium_auth.policy import (
     Obligation,
     PracticeRecords,
     Principal,
+    Reach,
     TenantItself,
     allowed_practices,
     decide,
 )
 from cohortium_platform.audit import Entry, Outcome, record, record_alone
-from cohortium_platform.errors import CohortiumError, NotFound
+from cohortium_platform.errors import CohortiumError, Forbidden, NotFound
 from cohortium_platform.keys import TenantKeys
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.organisations import OrganisationGraph, load_graph
@@ -55,6 +56,17 @@ _OF_PRACTICES = frozenset({Action.VIEW_REGISTRY, Action.VIEW_PATIENT, Action.EXP
 """Actions whose resource is a practice's records; the others are asked of the tenant itself."""
 _HONOURED = frozenset({Obligation.RECORD_PATIENTS})
 _ID_BYTES = 8
+
+
+@contextmanager
+def timed(request: Request, part: str) -> Iterator[None]:
+    """Add the time of a block to a named part of the Server-Timing header."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings = timings_of(request.scope)
+        timings[part] = timings.get(part, 0.0) + (time.perf_counter() - began) * 1000
 
 
 def patient_hash(keys: TenantKeys, patient_id: int) -> bytes:
@@ -132,8 +144,9 @@ class Asking:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Write this request's audit entry. `patients` are those whose details the answer holds."""
-        hashes = [patient_hash(self.keys, patient) for patient in patients]
-        record(self.session, _entry(self, resource, practices=sorted(practices), patients=hashes, detail=detail))
+        with self.timed("audit"):
+            hashes = [patient_hash(self.keys, patient) for patient in patients]
+            record(self.session, _entry(self, resource, practices=sorted(practices), patients=hashes, detail=detail))
         self.recorded = True
 
     def see_recorded(self) -> None:
@@ -141,15 +154,9 @@ class Asking:
         if not self.recorded:
             raise CohortiumError("A page was made without an audit entry.", "Its route must call record.")
 
-    @contextmanager
-    def timed(self, part: str) -> Iterator[None]:
+    def timed(self, part: str) -> AbstractContextManager[None]:
         """Add the time of a block to a named part of the Server-Timing header."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            timings = timings_of(self.request.scope)
-            timings[part] = timings.get(part, 0.0) + (time.perf_counter() - began) * 1000
+        return timed(self.request, part)
 
     def frame(self) -> Frame:
         """What stands round this request's page."""
@@ -176,8 +183,10 @@ class Asking:
 
     def page(self, template: str, **view: object) -> HTMLResponse:
         """Render a whole page or a part."""
+        with self.timed("frame"):
+            frame = self.frame()
         with self.timed("render"):
-            return render(self.frame(), template, view)
+            return render(frame, template, view)
 
     @property
     def wants_part(self) -> bool:
@@ -206,7 +215,9 @@ class Requires:
         asking: Asking | None = None
         try:
             with site.database.tenant(tenant_id) as session:
-                asking = self._ask(request, site, session, resume(session, token))
+                with timed(request, "session"):
+                    who = resume(session, token)
+                asking = self._ask(request, site, session, who)
                 yield asking
                 asking.see_recorded()
         except _Refused as refused:
@@ -219,16 +230,19 @@ class Requires:
 
     def _ask(self, request: Request, site: Site, session: Session, who: SignedIn) -> Asking:
         """Put together what the route needs, and decide. Raises `_Refused`."""
-        tenant = session.get_one(Tenant, who.tenant_id)
-        organisations, today = load_graph(session), datetime.now(UTC).date()
+        with timed(request, "organisations"):
+            tenant = session.get_one(Tenant, who.tenant_id)
+            organisations, today = load_graph(session), datetime.now(UTC).date()
+        if who.organisation not in organisations.nodes:
+            raise Forbidden("Your organisation is not known here.", "Ask your ICB's administrator to add it.")
         principal = Principal.of(who, organisations.nodes[who.organisation].type)
-        if self.action in _OF_PRACTICES:
-            reach = allowed_practices(session, principal, self.action, who.purpose, on=today)
-            decision, practices = reach.decision, reach.practices
-        else:
-            resource = TenantItself(tenant.id)
-            decision = decide(session, principal, self.action, resource, who.purpose, on=today)
-            practices = frozenset()
+        with timed(request, "policy"):
+            if self.action in _OF_PRACTICES:
+                reach = allowed_practices(session, principal, self.action, who.purpose, on=today)
+            else:
+                resource = TenantItself(tenant.id)
+                reach = Reach(frozenset(), decide(session, principal, self.action, resource, who.purpose, on=today))
+        decision, practices = reach.decision, reach.practices
         asking = Asking(
             request, site, session, who, tenant, organisations, today, self.action, decision, practices
         )  # fmt: skip

@@ -30,7 +30,7 @@ class Site:
         self._signer: CookieSigner | None = None
 
     def open(self) -> None:
-        """Refuse to serve as a role that sees past row-level security; read keys, policies and every tenant's registries
+        """Refuse to serve as a role that sees past row-level security; read keys, policies and each tenant's registries
         once, so that no request pays for it.
         """
         self.database.verify_role()

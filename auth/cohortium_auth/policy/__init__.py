@@ -1,7 +1,7 @@
 """May they? Decisions by Cedar policies, and the agreements that give reach. Not here: who is asking (`login`)."""
 
 from cohortium_auth.policy.actions import Action, Obligation
-from cohortium_auth.policy.agreements import end_agreement, practices_sharing_with, share, shared_with
+from cohortium_auth.policy.agreements import end_agreement, is_shared, practices_sharing_with, share
 from cohortium_auth.policy.book import Policy, PolicyBook, read_policies
 from cohortium_auth.policy.decisions import (
     Decision,
@@ -26,8 +26,8 @@ __all__ = [
     "allowed_practices",
     "decide",
     "end_agreement",
+    "is_shared",
     "practices_sharing_with",
     "read_policies",
     "share",
-    "shared_with",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from datetime import date
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from cohortium_auth.policy.models import SharingAgreement
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, NotFound
 
-__all__ = ["end_agreement", "practices_sharing_with", "share", "shared_with"]
+__all__ = ["end_agreement", "is_shared", "practices_sharing_with", "share"]
 
 
 def share(  # noqa: PLR0913 - an agreement is this much
@@ -56,17 +55,12 @@ def practices_sharing_with(session: Session, organisation: str, on: date) -> fro
     return frozenset(rows)
 
 
-def shared_with(session: Session, practices: Collection[str], on: date) -> Mapping[str, frozenset[str]]:
-    """The organisations that each practice shares with on a day; a practice that shares with nobody has none."""
-    found: dict[str, set[str]] = {practice: set() for practice in practices}
-    rows = session.exec(
-        select(SharingAgreement.practice, SharingAgreement.organisation).where(
-            col(SharingAgreement.practice).in_(sorted(practices)), _in_force(on)
-        )
+def is_shared(session: Session, practice: str, organisation: str, on: date) -> bool:
+    """Whether a practice shares with an organisation on a day."""
+    statement = select(SharingAgreement.id).where(
+        SharingAgreement.practice == practice, SharingAgreement.organisation == organisation, _in_force(on)
     )
-    for practice, organisation in rows:
-        found[practice].add(organisation)
-    return {practice: frozenset(organisations) for practice, organisations in found.items()}
+    return session.exec(statement).first() is not None
 
 
 def _in_force(on: date) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ like to a browser.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from cohortium_auth.login import Purpose, Role, SignedIn
 from cohortium_auth.policy.actions import Action, Obligation
-from cohortium_auth.policy.agreements import practices_sharing_with, shared_with
+from cohortium_auth.policy.agreements import is_shared, practices_sharing_with
 from cohortium_auth.policy.book import Answer, Policy, Question, read_policies
 from cohortium_tenants.organisations import OrganisationType
 
@@ -89,7 +89,8 @@ def decide(  # noqa: PLR0913 - a decision is of exactly these
 ) -> Decision:
     """Decide one question, by the agreements in force on a day."""
     if isinstance(resource, PracticeRecords):
-        return _decide_practices(session, principal, action, [resource.practice], purpose, on)[resource.practice]
+        shares = is_shared(session, resource.practice, principal.organisation, on)
+        return _decide_practices(principal, action, {resource.practice: shares}, purpose)[resource.practice]
     tenant = ("Tenant", str(resource.tenant_id))
     question = Question(_person(principal), action, tenant, purpose)
     entities = [*_principal_entities(principal), _entity(tenant, {})]
@@ -101,27 +102,26 @@ def allowed_practices(session: Session, principal: Principal, action: Action, pu
     an agreement is needed, and by itself is not enough.
     """
     sharing = practices_sharing_with(session, principal.organisation, on)
-    decisions = _decide_practices(session, principal, action, sharing, purpose, on)
+    decisions = _decide_practices(principal, action, dict.fromkeys(sharing, True), purpose)
     allowed = {practice: decision for practice, decision in decisions.items() if decision.allowed}
     policies = {policy.id: policy for decision in allowed.values() for policy in decision.policies}
     return Reach(frozenset(allowed), Decision(bool(allowed), tuple(policies[name] for name in sorted(policies))))
 
 
-def _decide_practices(  # noqa: PLR0913, PLR0917 - the same
-    session: Session, principal: Principal, action: Action, practices: Iterable[str], purpose: Purpose, on: date
+def _decide_practices(
+    principal: Principal, action: Action, shares: Mapping[str, bool], purpose: Purpose
 ) -> Mapping[str, Decision]:
-    agreements = shared_with(session, frozenset(practices), on)
-    if not agreements:
+    """Decide for each practice; `shares` says whether it shares with the asker's organisation, the only one that can
+    matter: others would be entities of which nothing is known.
+    """
+    if not shares:
         return {}
-    ordered = sorted(agreements)
-    entities = [*_principal_entities(principal)]
-    for practice in ordered:
-        # Of the organisations only the asker's can matter; the others would be entities without a kind.
-        shares = [_reference("Organisation", principal.organisation)] * (principal.organisation in agreements[practice])
-        entities.append(_entity(("Practice", practice), {"shares_with": shares}))
-    questions = [Question(_person(principal), action, ("Practice", practice), purpose) for practice in ordered]
+    own = [_reference("Organisation", principal.organisation)]
+    entities = _principal_entities(principal)
+    entities += [_entity(("Practice", name), {"shares_with": own if yes else []}) for name, yes in shares.items()]
+    questions = [Question(_person(principal), action, ("Practice", practice), purpose) for practice in shares]
     answers = read_policies().ask(questions, entities)
-    return {practice: _decision(answer) for practice, answer in zip(ordered, answers, strict=True)}
+    return {practice: _decision(answer) for practice, answer in zip(shares, answers, strict=True)}
 
 
 def _decision(answer: Answer) -> Decision:

@@ -11,6 +11,7 @@ from cohortium_platform.records.catalogue import (
     SourceState,
     files,
     publish,
+    records_to,
     snapshot_current,
     sources,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "WrittenFile",
     "files",
     "publish",
+    "records_to",
     "release_snapshots",
     "snapshot_current",
     "sources",

@@ -31,6 +31,7 @@ __all__ = [
     "files",
     "lock",
     "publish",
+    "records_to",
     "snapshot_current",
     "sources",
 ]
@@ -122,6 +123,14 @@ def sources(session: Session, snapshot: int, practices: Collection[str] | None =
         )
         for row in session.exec(statement.order_by("practice", "source"))
     ]
+
+
+def records_to(session: Session, snapshot: int, practices: Collection[str]) -> Mapping[tuple[str, str], date]:
+    """The day that the records of these practices run to, by practice and source: `sources` without the files."""
+    statement = select(RecordSource.practice, RecordSource.source, RecordSource.records_to).where(
+        *_in_snapshot(RecordSource, snapshot), col(RecordSource.practice).in_(practices)
+    )
+    return {(practice, source): day for practice, source, day in session.exec(statement)}
 
 
 def lock(session: Session) -> None:

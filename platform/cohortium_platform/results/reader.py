@@ -9,6 +9,7 @@ A process keeps one `ResultReader`; each thread works on a cursor of its own.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import cast
 import duckdb
 from sqlmodel import Session, col, select
 
+from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, NotFound
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_platform.results.store import STATUS_CODES, Count, ResultKind, ResultStore
@@ -87,7 +89,7 @@ class ResultReader:
 
     def rows(self, query: str, parameters: Mapping[str, object]) -> list[tuple[object, ...]]:
         """Run a query and take every row, so that no unfinished result holds the cursor."""
-        used = {name: value for name, value in parameters.items() if f"${name}" in query}
+        used = {name: parameters[name] for name in _PARAMETER.findall(query)}
         return cast("list[tuple[object, ...]]", self.cursor().execute(query, used).fetchall())
 
     def close(self) -> None:
@@ -95,42 +97,39 @@ class ResultReader:
         self._connection.close()
 
 
-# A file counts for some practices only: `scope` lists path and practice together.
-_SCOPED = "list_contains($scope, filename || '|' || practice)"
-_MATCHING = f"""
+# A file counts for some practices only: `paths` and `of` list both, side by side. Conditions stand in a query only when
+# they are asked for: each costs its columns.
+_SCOPED = """
     FROM read_parquet($files, filename = true)
-    WHERE {_SCOPED}
-      AND ($practices IS NULL OR list_contains($practices, practice))
-      AND ($position IS NULL OR statuses[$position] = coalesce($status, statuses[$position]))
-      AND gaps >= $min_gaps
-      AND ($age_from IS NULL OR age >= $age_from)
-      AND ($age_to IS NULL OR age <= $age_to)
-      AND ($patients IS NULL OR list_contains($patients, patient_id))
-      AND ($strata IS NULL OR len(list_filter($strata, lambda s: strata[s.position] IS DISTINCT FROM s.value)) = 0)
+    SEMI JOIN (SELECT unnest($paths) AS filename, unnest($of) AS practice) USING (filename, practice)
 """
-_PAGE = f"""
-    SELECT patient_id, practice, age, sex, since, shown_code, shown_text, gaps, due, statuses, strata
-    {_MATCHING}
+_CONDITIONS = {
+    "practices": "list_contains($practices, practice)",
+    "status": "statuses[$position] = $status",
+    "min_gaps": "gaps >= $min_gaps",
+    "age_from": "age >= $age_from",
+    "age_to": "age <= $age_to",
+    "patients": "patient_id IN (SELECT unnest($patients::BIGINT[]))",
+}
+_STRATUM = "strata[$stratum{0}] = $value{0}"
+_PAGE = """
+    SELECT patient_id, practice, age, sex, since, shown_code, shown_text, gaps, due, statuses, strata {}
     ORDER BY gaps DESC, due DESC, practice, patient_id
     LIMIT $limit OFFSET $offset
 """
-_TOTAL = f"SELECT count(*) {_MATCHING}"
-_TILES = f"""
+_TOTAL = "SELECT count(*) {}"
+_TILES = """
     SELECT position, status, count(*)
-    FROM (SELECT unnest(statuses) AS status, unnest(range(1, len(statuses) + 1)) AS position {_MATCHING})
+    FROM (SELECT unnest(statuses) AS status, unnest(range(1, len(statuses) + 1)) AS position {})
     GROUP BY ALL
-"""  # noqa: S608 - put together from constants
+"""
 _RESULTS = f"""
     SELECT patient_id, practice, indicator, index_date, status, reason, due_date, due_now, met_date, value, value_code,
            value_text, adjustment, event_date, event_code, event_source
-    FROM read_parquet($files, filename = true)
-    WHERE patient_id = $patient AND {_SCOPED}
-"""  # noqa: S608 - put together from constants
-_COUNTS = f"""
-    SELECT practice, indicator, index_date, status, closed, people
-    FROM read_parquet($files, filename = true) WHERE {_SCOPED}
-    ORDER BY ALL
-"""  # noqa: S608 - put together from constants
+    {_SCOPED} WHERE patient_id = $patient AND practice = $practice
+"""
+_COUNTS = f"SELECT practice, indicator, index_date, status, closed, people {_SCOPED} ORDER BY ALL"
+_PARAMETER = re.compile(r"\$(\w+)")
 
 
 class RegistryResults:
@@ -142,7 +141,7 @@ class RegistryResults:
         """Look up the files. Raises `NotFound` when the pack was never evaluated for any of these practices."""
         self._reader = reader
         rows = session.exec(
-            select(ResultFileRow).where(
+            select(ResultFileRow.evaluation_id, ResultFileRow.kind, ResultFileRow.path, ResultFileRow.practice).where(
                 ResultFileRow.pack == pack,
                 col(ResultFileRow.practice).in_(practices),
                 col(ResultFileRow.superseded).is_(None),
@@ -150,15 +149,16 @@ class RegistryResults:
         ).all()
         if not rows:
             raise NotFound(f"{pack} has no results for these practices yet.", "They are made by `cohortium evaluate`.")
-        self.evaluation = session.get_one(Evaluation, (rows[0].tenant_id, rows[0].evaluation_id))
-        self.practices = frozenset(row.practice for row in rows)
+        self.evaluation = session.get_one(Evaluation, (tenant_of(session), rows[0][0]))
+        self.practices = frozenset(practice for *_, practice in rows)
         self._scopes: dict[str, dict[str, list[str]]] = {}
-        for row in rows:
-            path = str(store.path(row.path))
-            scope = self._scopes.setdefault(row.kind, {"files": [], "scope": []})
-            if path not in scope["files"]:
-                scope["files"].append(path)
-            scope["scope"].append(f"{path}|{row.practice}")
+        paths = {path: str(store.path(path)) for _, _, path, _ in rows}
+        for _, kind, path, practice in rows:
+            scope = self._scopes.setdefault(kind, {"files": [], "paths": [], "of": []})
+            if paths[path] not in scope["files"]:
+                scope["files"].append(paths[path])
+            scope["paths"].append(paths[path])
+            scope["of"].append(practice)
 
     @property
     def index_date(self) -> dt.date:
@@ -167,15 +167,16 @@ class RegistryResults:
 
     def page(self, query: ListQuery) -> ListPage:
         """One page of the list. Raises `BadInput` on an unknown indicator or stratifier."""
-        parameters = self._parameters(query)
-        total = cast("int", self._reader.rows(_TOTAL, parameters)[0][0])
-        found = self._reader.rows(_PAGE, parameters) if total > query.offset else []
+        matching, parameters = self._matching(query)
+        total = cast("int", self._reader.rows(_TOTAL.format(matching), parameters)[0][0])
+        found = self._reader.rows(_PAGE.format(matching), parameters) if total > query.offset and query.limit else []
         return ListPage([self._list_row(row) for row in found], total)
 
     def tiles(self, query: ListQuery | None = None) -> Mapping[str, Mapping[Status, int]]:
         """How many people have each status, by indicator, in the evaluation's order."""
         counts: dict[str, dict[Status, int]] = {name: dict.fromkeys(Status, 0) for name in self.evaluation.indicators}
-        rows = self._reader.rows(_TILES, self._parameters(query or ListQuery()))
+        matching, parameters = self._matching(query or ListQuery())
+        rows = self._reader.rows(_TILES.format(matching), parameters)
         for position, status, people in cast("list[tuple[int, int, int]]", rows):
             counts[self.evaluation.indicators[position - 1]][_STATUSES[status]] = people
         return counts
@@ -185,7 +186,8 @@ class RegistryResults:
         page = self.page(ListQuery(patients=[patient_id], limit=1))
         if not page.rows:
             raise NotFound("There is no such patient in this registry.", "Go back to the list.")
-        rows = self._reader.rows(_RESULTS, {**self._scopes[ResultKind.RESULTS], "patient": patient_id})
+        who = {"patient": patient_id, "practice": page.rows[0].practice}
+        rows = self._reader.rows(_RESULTS, {**self._scopes[ResultKind.RESULTS], **who})
         found = {result.indicator: result for result in map(_result, rows)}
         return page.rows[0], [found[name] for name in self.evaluation.indicators if name in found]
 
@@ -199,23 +201,26 @@ class RegistryResults:
             )
         ]
 
-    def _parameters(self, query: ListQuery) -> dict[str, object]:
-        names = self.evaluation.stratifiers
-        strata = [{"position": _position(names, n, "stratifier"), "value": v} for n, v in query.strata.items()]
-        indicators = self.evaluation.indicators
-        return {
-            **self._scopes[ResultKind.LIST],
+    def _matching(self, query: ListQuery) -> tuple[str, dict[str, object]]:
+        """What follows SELECT and its columns, and the parameters: fixed text, put together by what is asked."""
+        wanted: dict[str, object] = {
             "practices": None if query.practices is None else sorted(query.practices),
-            "position": None if query.indicator is None else _position(indicators, query.indicator, "indicator"),
-            "status": None if query.status is None else STATUS_CODES[query.status],
-            "min_gaps": query.min_gaps,
+            "status": None if query.status is None or query.indicator is None else STATUS_CODES[query.status],
+            "min_gaps": query.min_gaps or None,
             "age_from": query.age_from,
             "age_to": query.age_to,
             "patients": None if query.patients is None else list(query.patients),
-            "strata": strata or None,
-            "limit": query.limit,
-            "offset": query.offset,
         }
+        conditions = [text for name, text in _CONDITIONS.items() if wanted[name] is not None]
+        for number, (name, value) in enumerate(query.strata.items()):
+            conditions.append(_STRATUM.format(number))
+            wanted[f"stratum{number}"] = _position(self.evaluation.stratifiers, name, "stratifier")
+            wanted[f"value{number}"] = value
+        if query.indicator is not None:
+            wanted["position"] = _position(self.evaluation.indicators, query.indicator, "indicator")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        parameters = {**self._scopes[ResultKind.LIST], **wanted, "limit": query.limit, "offset": query.offset}
+        return _SCOPED + where, parameters
 
     def _list_row(self, row: tuple[object, ...]) -> ListRow:
         *plain, statuses, strata = row

@@ -77,7 +77,7 @@ def without_stale(counts: Sequence[Count], records_to: Mapping[str, date]) -> tu
 
 
 def _records_to(registry: OpenedRegistry) -> Mapping[str, date]:
-    return {state.practice: state.records_to for state in registry.sources if state.source == GP}
+    return {practice: day for (practice, source), day in registry.days.items() if source == GP}
 
 
 def _chosen(registry: OpenedRegistry, name: str) -> Indicator:

@@ -43,6 +43,11 @@ class ListedPage:
         """Everyone whose details the page shows."""
         return [row.patient_id for row in self.page.rows]
 
+    @property
+    def everyone(self) -> int | None:
+        """How many people there are in reach, when the list shows them all and so knows it."""
+        return None if self.filters.are_set else self.page.total
+
     def path_of(self, patient_id: int) -> str:
         """Where a patient's page is."""
         return f"{self.registry.path}patients/{self.references.write(patient_id)}/"

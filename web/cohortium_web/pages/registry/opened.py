@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from cohortium_platform.records import GP, SourceState, sources
+from cohortium_platform.records import GP, records_to
 from cohortium_platform.results import RegistryResults, ResultStore
 from cohortium_plugins.model import Indicator
 from cohortium_web.asking import Asking
@@ -81,19 +81,19 @@ class OpenedRegistry:
         return said + (f" No results yet from {_listed(missing)}." if missing else "")
 
     @cached_property
+    def days(self) -> Mapping[tuple[str, str], date]:
+        """The day that records run to, by practice and source, at the snapshot that the results were made of."""
+        with self.asking.timed("records-to"):
+            return records_to(self.asking.session, self.results.evaluation.snapshot, self.results.practices)
+
+    @property
     def records_to(self) -> Sequence[RecordsTo]:
-        """How far the records of each source run, at the snapshot that the results were made of."""
-        return _by_source(self.asking, self.sources)
+        """How far the records of each source run."""
+        return _by_source(self.asking, self.days)
 
     def records_of(self, practice: str) -> Sequence[RecordsTo]:
         """The same for one practice."""
-        return _by_source(self.asking, [state for state in self.sources if state.practice == practice])
-
-    @cached_property
-    def sources(self) -> Sequence[SourceState]:
-        """What each practice has of each source, at that snapshot."""
-        with self.asking.timed("records-to"):
-            return sources(self.asking.session, self.results.evaluation.snapshot, self.results.practices)
+        return _by_source(self.asking, {key: day for key, day in self.days.items() if key[0] == practice})
 
 
 def open_registry(asking: Asking, pack: str, practices: frozenset[str] | None = None) -> OpenedRegistry:
@@ -110,13 +110,13 @@ def open_registry(asking: Asking, pack: str, practices: frozenset[str] | None = 
     return OpenedRegistry(asking, registered, results, reach)
 
 
-def _by_source(asking: Asking, states: Sequence[SourceState]) -> Sequence[RecordsTo]:
+def _by_source(asking: Asking, days: Mapping[tuple[str, str], date]) -> Sequence[RecordsTo]:
     """By source: the day that most practices' records run to, and the practices whose records end earlier."""
-    days: dict[str, dict[str, date]] = {}
-    for state in states:
-        days.setdefault(state.source, {})[state.practice] = state.records_to
+    by_source: dict[str, dict[str, date]] = {}
+    for (practice, source), day in days.items():
+        by_source.setdefault(source, {})[practice] = day
     found = []
-    for source, by_practice in sorted(days.items(), key=lambda item: (item[0] != GP, item[0])):
+    for source, by_practice in sorted(by_source.items(), key=lambda item: (item[0] != GP, item[0])):
         latest = max(Counter(by_practice.values()).most_common(), key=lambda item: (item[1], item[0]))[0]
         behind = [(asking.name_of(practice), day) for practice, day in sorted(by_practice.items()) if day < latest]
         found.append(RecordsTo(source_name(asking, source), latest, behind))

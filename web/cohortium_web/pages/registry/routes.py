@@ -38,7 +38,7 @@ def show_list(asking: Viewing, pack: str) -> Response:
     view = {**_page_view(listed, registry.path), "rows": listed.rows()}
     if asking.wants_part:
         return asking.page("registry/results.html", **view)
-    return asking.page("registry/list.html", **view, registry=registry_head(registry, ""))
+    return asking.page("registry/list.html", **view, registry=registry_head(registry, "", listed.everyone))
 
 
 @router.get("/tiles/")
@@ -57,7 +57,7 @@ def show_tiles(asking: Viewing, pack: str) -> Response:
     }
     if asking.wants_part:
         return asking.page("registry/tiles_results.html", **view)
-    return asking.page("registry/tiles.html", **view, registry=registry_head(registry, "tiles/"))
+    return asking.page("registry/tiles.html", **view, registry=registry_head(registry, "tiles/", listed.everyone))
 
 
 @router.get("/measures/")
@@ -102,7 +102,8 @@ def take_list(asking: Annotated[Asking, requires(Action.EXPORT_LIST)], pack: str
 def registry_head(registry: OpenedRegistry, tab: str, people: int | None = None) -> Mapping[str, object]:
     """What stands at the head and foot of every page of a registry."""
     if people is None:
-        people = registry.results.page(ListQuery(limit=0)).total
+        with registry.asking.timed("results"):
+            people = registry.results.page(ListQuery(limit=0)).total
     return {
         "title": registry.title,
         "path": registry.path,
