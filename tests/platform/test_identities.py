@@ -12,7 +12,7 @@ from sqlalchemy import text
 from cohortium_platform.errors import CohortiumError
 from cohortium_platform.identities import Contact, Identity, IdentityBatch, erase, open_many, search
 from cohortium_platform.identities.loading import IdentitySealer, apply_changes, digests
-from cohortium_platform.identities.pseudonyms import pseudonym_of_local_id, pseudonym_of_nhs_number
+from cohortium_platform.identities.pseudonyms import Pseudonyms, pseudonym_of_nhs_number
 from cohortium_platform.identities.terms import name_words, nhs_number_in
 
 JANE = Identity(
@@ -46,7 +46,7 @@ def load(database, tenant, tenant_keys, tmp_path) -> Callable[..., int]:
                     list(people),
                     [patient not in left for patient in people],
                     [who.to_bytes() for who in people.values()],
-                    [f"{who.family_name} {who.given_name}" for who in people.values()],
+                    [[who.family_name for who in people.values()], [who.given_name for who in people.values()]],
                     [who.nhs_number for who in people.values()],
                 ),
                 known,
@@ -118,7 +118,7 @@ def test_a_pseudonym_is_the_beginning_of_an_hmac(tenant_keys):
     mac = hmac.digest(tenant_keys.pseudonym, b"patient\x009990000018", "sha256")
     assert pseudonym_of_nhs_number(tenant_keys, "9990000018") == int.from_bytes(mac[:8], "big") % 2**63
     mac = hmac.digest(tenant_keys.pseudonym, b"local\x00A81001\x00gp\x0017", "sha256")
-    assert pseudonym_of_local_id(tenant_keys, "A81001", "gp", "17") == int.from_bytes(mac[:8], "big") % 2**63
+    assert Pseudonyms(tenant_keys).of_local_id("A81001", "gp", "17") == int.from_bytes(mac[:8], "big") % 2**63
 
 
 def test_search_stays_within_the_practices_asked_for(database, tenant, tenant_keys, load):

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, Self
 
 import psycopg
 from sqlalchemy import text
@@ -48,15 +48,15 @@ _COPY_BYTES = 2**20
 class IdentityBatch:
     """Identities of one practice, as columns of one length.
 
-    `plain` is `Identity.to_bytes`; `names` are all of a patient's names; `untrusted_numbers` are NHS numbers that the
-    pseudonym was not made of, and by which the patient is to be found all the same.
+    `plain` is `Identity.to_bytes`; `names` are columns as well, family names and given names; `untrusted_numbers` are
+    NHS numbers that the pseudonym was not made of, and by which the patient is to be found all the same.
     """
 
     practice: str
     patient_ids: Sequence[int]
     registered: Sequence[bool]
     plain: Sequence[bytes]
-    names: Sequence[str]
+    names: Sequence[Sequence[str | None]]
     untrusted_numbers: Sequence[str | None]
 
 
@@ -101,18 +101,17 @@ class IdentitySealer:
 
     def add(self, batch: IdentityBatch, known: Mapping[int, bytes]) -> None:
         """Seal a practice's whole set of identities; patients of `known` (`digests`) that are not in it depart."""
-        columns = zip(
-            batch.patient_ids, batch.registered, batch.plain, batch.names, batch.untrusted_numbers, strict=True
-        )
-        for patient, registered, plain, name, number in columns:
+        row, of_name = _RowForm(batch.practice), self._terms.of_name
+        whose = zip(batch.patient_ids, batch.registered, batch.plain, batch.untrusted_numbers, strict=True)
+        for (patient, registered, plain, number), names in zip(whose, zip(*batch.names, strict=True), strict=True):
             digest = self._digest(plain, registered=registered)
             if known.get(patient) == digest:
                 continue
-            terms = self._terms.of_name(name)
+            terms = {term for name in names if name for term in of_name(name)}
             if number is not None:
                 terms.add(self._terms.nhs_number(number))
             sealed = self._keys.seal(plain, bound_to(batch.practice, patient, VERSION))
-            self._file.write(_Row(batch.practice, patient, registered, digest, sealed, sorted(terms)).as_copied())
+            self._file.write(row.of(patient, sealed, digest, sorted(terms), registered=registered))
             self.changes.written += 1
         self.changes.departed[batch.practice] = sorted(known.keys() - set(batch.patient_ids))
 
@@ -122,31 +121,33 @@ class IdentitySealer:
         return hashlib.blake2b(said, digest_size=_DIGEST_BYTES, key=self._keys.search, person=b"identity").digest()
 
 
-class _Row(NamedTuple):
-    """One row of `_ARRIVING`."""
+class _RowForm:
+    """Rows of `_ARRIVING` in PostgreSQL's binary COPY form: how many fields, then each after its length, big end first.
 
-    practice: str
-    patient_id: int
-    registered: bool
-    digest: bytes
-    sealed: bytes
-    terms: Sequence[int]
+    The forms of a practice's rows are alike but for the number of terms, so that each is worked out once.
+    """
 
-    def as_copied(self) -> bytes:
-        """PostgreSQL's binary COPY form: the number of fields, then each after its length, big end first."""
-        name, count = self.practice.encode(), len(self.terms)
-        elements = struct.pack(">" + "iq" * count, *(part for term in self.terms for part in (8, term)))
-        dimensions = struct.pack(">ii", count, 1) if count else b""
-        array = struct.pack(">iii", 1 if count else 0, 0, _INT8_OID) + dimensions + elements
-        return b"".join(
-            [
-                struct.pack(">hi", 7, len(name)), name,
-                struct.pack(">iqiii?", 8, self.patient_id, 4, VERSION, 1, self.registered),
-                struct.pack(">i", len(self.digest)), self.digest,
-                struct.pack(">i", len(self.sealed)), self.sealed,
-                struct.pack(">i", len(array)), array,
-            ]
-        )  # fmt: skip
+    def __init__(self, practice: str) -> None:
+        name = practice.encode()
+        self._begin = struct.pack(">hi", 7, len(name)) + name
+        self._fixed = struct.Struct(f">iqiii?i{_DIGEST_BYTES}si")
+        self._arrays: dict[int, struct.Struct] = {}
+
+    def of(self, patient: int, sealed: bytes, digest: bytes, terms: Sequence[int], *, registered: bool) -> bytes:
+        """One row."""
+        fixed = self._fixed.pack(8, patient, 4, VERSION, 1, registered, _DIGEST_BYTES, digest, len(sealed))
+        return b"".join((self._begin, fixed, sealed, self._array(terms)))
+
+    def _array(self, terms: Sequence[int]) -> bytes:
+        """An array of int8: its length, dimensions, elements each after its length."""
+        count = len(terms)
+        if not count:
+            return struct.pack(">iiii", 12, 0, 0, _INT8_OID)
+        if count not in self._arrays:
+            self._arrays[count] = struct.Struct(">iiiiii" + "iq" * count)
+        elements = [8] * (2 * count)
+        elements[1::2] = terms
+        return self._arrays[count].pack(20 + 12 * count, 1, 0, _INT8_OID, count, 1, *elements)
 
 
 def apply_changes(session: Session, changes: IdentityChanges) -> None:

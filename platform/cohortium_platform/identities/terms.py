@@ -45,7 +45,7 @@ class Terms:
 
     def __init__(self, keys: TenantKeys) -> None:
         self._hash: Callable[[bytes], bytes] = keys.search_hash
-        self._of_word: Callable[[str], tuple[int, ...]] = functools.lru_cache(_REMEMBERED)(self._make_of_word)
+        self.of_name: Callable[[str], frozenset[int]] = functools.lru_cache(_REMEMBERED)(self._of_name)
 
     def nhs_number(self, digits: str) -> int:
         """The term of an NHS number of ten digits that is not what the patient's pseudonym was made of."""
@@ -59,12 +59,12 @@ class Terms:
         """The term of a normalised word's first three letters."""
         return self._term(b"start\0", word[:START_LETTERS])
 
-    def of_name(self, name: str) -> set[int]:
-        """All terms of a name: its words, and the first letters of those that have as many."""
-        return {term for word in name_words(name) for term in self._of_word(word)}
-
-    def _make_of_word(self, word: str) -> tuple[int, ...]:
-        return (self.word(word), self.start(word)) if len(word) >= START_LETTERS else (self.word(word),)
+    def _of_name(self, name: str) -> frozenset[int]:
+        """All terms of a family name or of given names: words, and the first letters of those that have as many."""
+        words = name_words(name)
+        return frozenset(
+            [self.word(word) for word in words] + [self.start(word) for word in words if len(word) >= START_LETTERS]
+        )
 
     def _term(self, kind: bytes, text: str) -> int:
         return int.from_bytes(self._hash(kind + text.encode())[:8], "big", signed=True)

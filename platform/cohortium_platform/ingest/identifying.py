@@ -37,9 +37,9 @@ CONTACT_COLUMNS = frozenset({"telephone", "mobile", "email", "address", "next_of
 """Columns of patients that say whether there is a contact."""
 
 _OWN = " UNION ALL ".join(
-    f"SELECT place, contact_recorded AS day, {literal(kind)} AS kind, "
+    f"SELECT place, given.contact_recorded AS day, {literal(kind)} AS kind, "
     + (f"coalesce(next_of_kin_relationship, '{_NEXT_OF_KIN}')" if kind == "next-of-kin" else "NULL")
-    + f" AS relationship, {number} AS number FROM patients WHERE is_primary AND {condition}"
+    + f" AS relationship, {number} AS number FROM patients JOIN given USING (id) WHERE is_primary AND {condition}"
     for number, (kind, condition) in enumerate(_KINDS.items())
 )
 _KIN = f"""
@@ -104,16 +104,16 @@ def identity_batches(
     the same, when it has ten digits.
     """
     fields = ", ".join(
-        [f"'{field}': {'digits' if field == 'nhs_number' else field}" for field in TEXT_FIELDS]
-        + ["'date_of_birth': date_of_birth::VARCHAR", f"'contacts': {_KIN} || coalesce(contacts, [])"]
+        [f"'{field}': {'digits' if field == 'nhs_number' else f'given.{field}'}" for field in TEXT_FIELDS]
+        + ["'date_of_birth': patients.date_of_birth::VARCHAR", f"'contacts': {_KIN} || coalesce(contacts, [])"]
     )
     for practice, code in enumerate(people.practices):
         rows = bench.table(f"""
             SELECT place, encode(json_merge_patch('{{}}', to_json({{{fields}}}))::VARCHAR) AS plain,
-                concat_ws(' ', family_name, given_name) AS name,
+                family_name, given_name,
                 if(standing <> 0 AND length(digits) = 10, digits, NULL) AS number
-            FROM patients LEFT JOIN details USING (place)
-            WHERE is_primary AND practice = {literal(code)} ORDER BY place
+            FROM patients JOIN given USING (id) LEFT JOIN details USING (place)
+            WHERE is_primary AND patients.practice = {literal(code)} ORDER BY place
         """)
         places = rows["place"].to_numpy()
         ids: NDArray[Any] = people.patient_ids[places]
@@ -122,6 +122,6 @@ def identity_batches(
             ids.tolist(),
             np.isin(places, registered.get(practice, np.empty(0, np.int32))).tolist(),
             rows["plain"].to_pylist(),
-            rows["name"].to_pylist(),
+            [rows["family_name"].to_pylist(), rows["given_name"].to_pylist()],
             rows["number"].to_pylist(),
         )

@@ -105,15 +105,15 @@ class Part:
             return f"{name(self.columns[column][0])}::DOUBLE"
         return f"try_cast({self.text(column)} AS DOUBLE)"
 
-    def lines(self, bench: Workbench, rows: Sequence[int]) -> list[tuple[str, int]]:
-        """File and line of rows, counted from 0, in the order asked for."""
+    def lines(self, bench: Workbench, rows: Sequence[int], total: int) -> list[tuple[str, int]]:
+        """File and line of rows, counted from 0, in the order asked for; `total` is how many rows the file has."""
         if not rows:
             return []
         if self.file is None:
             return self._said(bench, rows)
         if self.format == "parquet":
             return [(self.file, row + 1) for row in rows]
-        lines = csv_lines(self.path, self.delimiter, max(rows))
+        lines = csv_lines(self.path, self.delimiter, max(rows), total)
         return [(self.file, lines.get(row, row + 2)) for row in rows]
 
     def _said(self, bench: Workbench, rows: Sequence[int]) -> list[tuple[str, int]]:
@@ -136,11 +136,11 @@ class Part:
         return len(found) == 1 and self.types.get(found[0]) in types and column not in self.values
 
 
-def csv_lines(path: Path, delimiter: str, last: int) -> Mapping[int, int]:
+def csv_lines(path: Path, delimiter: str, last: int, total: int) -> Mapping[int, int]:
     """The line on which each row begins, up to row `last` (from 0), or nothing when row n stands on line n + 2: a value
-    may hold a line's end, and empty lines are no rows.
+    may hold a line's end, and empty lines are no rows, so that a file may have more lines than its `total` rows.
     """
-    if _is_plain(path):
+    if _lines_in(path) <= total + 1:
         return {}
     lines: dict[int, int] = {}
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -157,15 +157,14 @@ def csv_lines(path: Path, delimiter: str, last: int) -> Mapping[int, int]:
     return lines
 
 
-def _is_plain(path: Path) -> bool:
-    """Whether a CSV file has neither quotation marks nor empty lines, so that a line is a row."""
-    end = b""
+def _lines_in(path: Path) -> int:
+    """Lines of a file, the last one too when nothing ends it."""
+    lines, end = 0, b"\n"
     with path.open("rb") as file:
         while block := file.read(_COUNT_BYTES):
-            if b'"' in block or any(empty in end + block for empty in (b"\n\n", b"\n\r\n", b"\r\r")):
-                return False
-            end = block[-2:]
-    return True
+            lines += block.count(b"\n")
+            end = block[-1:]
+    return lines + (end != b"\n")
 
 
 class _Counted:

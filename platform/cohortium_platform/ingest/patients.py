@@ -1,7 +1,8 @@
 """The patients of a delivery as a table: read as text, understood, and judged, in columns.
 
 Here: the DuckDB tables `given` (as delivered), `practices` (what is known of each) and `patients` (understood, with
-what is wrong with each row). Not here: pseudonyms (`people`) and identities (`identifying`).
+what is wrong with each row; without what identifies, which stays in `given` under the same `id`). Not here: pseudonyms
+(`people`) and identities (`identifying`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cohortium_platform.ingest.parts import Part
 from cohortium_platform.ingest.quality import QualityLog
 from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.scope import Scope
-from cohortium_platform.ingest.telling import tell
+from cohortium_platform.ingest.telling import patients_in, tell
 from cohortium_platform.ingest.workbench import Workbench, literal, reading
 from cohortium_plugins.importing import EXTRACT_COLUMNS, Severity, Unreadable
 
@@ -29,13 +30,14 @@ _TABLE = "patients"
 _DAYS = ("date_of_birth", "date_of_death", "contact_recorded")
 _TEXTS = tuple(column for column in EXTRACT_COLUMNS[_TABLE] if column not in _DAYS)
 _GIVEN = [f"{text} VARCHAR" for text in _TEXTS] + [f"{day} DATE, has_{day} BOOLEAN" for day in _DAYS]
-_CREATE_GIVEN = f"CREATE TABLE given (part INTEGER, row BIGINT, {', '.join(_GIVEN)})"
+_CREATE_GIVEN = f"CREATE TABLE given (id BIGINT, part INTEGER, row BIGINT, {', '.join(_GIVEN)})"
 
 _CREATE_PATIENTS = f"""
     CREATE TABLE patients AS
-    SELECT * EXCLUDE (sex, ethnicity, imd_decile, content),
-        row_number() OVER (ORDER BY part, row) - 1 AS id,
+    SELECT id, part, row, local_id, practice, until, refused,
+        {", ".join(f"{day}, has_{day}" for day in _DAYS)},
         regexp_replace(nhs_number, '[\\s-]', '', 'g') AS digits,
+        nhs_number_status <> '01' AS is_untraced,
         CASE
             WHEN lower(sex) IN ('male', 'm', '1') THEN 'male'
             WHEN lower(sex) IN ('female', 'f', '2') THEN 'female'
@@ -46,12 +48,24 @@ _CREATE_PATIENTS = f"""
         ethnicity NOT IN ('99') AS ethnicity_given,
         if(try_cast(imd_decile AS TINYINT) BETWEEN 1 AND 10, try_cast(imd_decile AS TINYINT), NULL) AS imd_decile,
         imd_decile IS NOT NULL AS imd_given,
-        row_number() OVER same_id AS nth,
-        content = first_value(content) OVER same_id AS is_equal
-    FROM (SELECT *, hash({", ".join(_TEXTS + _DAYS)}) AS content FROM given) LEFT JOIN practices USING (practice)
-    WINDOW same_id AS (PARTITION BY practice, local_id ORDER BY part, row)
+        hash({", ".join(_TEXTS + _DAYS)}) AS content,
+        NULL::BIGINT AS nth, NULL::BOOLEAN AS is_equal
+    FROM given LEFT JOIN practices USING (practice)
+    ORDER BY id
 """
 """Sexes as words, initials or the codes of the NHS Data Dictionary; 0, X and 99 are its ways to say `not known`."""
+
+_NUMBER_REPEATS = """
+    UPDATE patients SET nth = repeats.nth, is_equal = repeats.is_equal
+    FROM (
+        SELECT id, row_number() OVER same_id AS nth, content = first_value(content) OVER same_id AS is_equal
+        FROM patients WHERE (practice, local_id) IN (
+            SELECT (practice, local_id) FROM patients GROUP BY practice, local_id HAVING count(*) > 1
+        )
+        WINDOW same_id AS (PARTITION BY practice, local_id ORDER BY id)
+    ) AS repeats WHERE patients.id = repeats.id AND repeats.nth > 1
+"""
+"""Which time a local id is given in a practice, and whether it says the same as the first time; NULL for the first."""
 
 _FAULTS: Sequence[tuple[Severity, Reason, str]] = (
     (Severity.REJECTED, Reason.NO_LOCAL_ID, "local_id IS NULL"),
@@ -77,7 +91,7 @@ _REMARKS: Sequence[tuple[Reason, str]] = (
     (Reason.IMD_NOT_UNDERSTOOD, "imd_decile IS NULL AND imd_given"),
     (Reason.UNREADABLE_DEATH_DATE, "date_of_death IS NULL AND has_date_of_death"),
     (Reason.DIED_BEFORE_BIRTH, "date_of_death < date_of_birth"),
-    (Reason.UNTRACED_NHS_NUMBER, "digits IS NOT NULL AND nhs_number_status <> '01'"),
+    (Reason.UNTRACED_NHS_NUMBER, "digits IS NOT NULL AND is_untraced"),
 )
 
 
@@ -88,11 +102,12 @@ def read_patients(bench: Workbench, parts: Sequence[Part], scope: Scope, log: Qu
     """
     bench.run(_CREATE_GIVEN)
     for number, part in enumerate(parts):
+        (before,) = bench.rows("SELECT count(*) FROM given")[0]
         with reading(part.shown_as, part.format):
-            bench.run(_insert(number, part, scope))
+            bench.run(_insert(number, part, scope), [before])
     _describe_practices(bench, scope)
     bench.run(_CREATE_PATIENTS)
-    bench.run("DROP TABLE given")
+    bench.run(_NUMBER_REPEATS)
     cases = " ".join(f"WHEN {condition} THEN {number}" for number, (_, _, condition) in enumerate(_FAULTS))
     bench.run("ALTER TABLE patients ADD COLUMN fault TINYINT")
     bench.run(f"UPDATE patients SET fault = CASE {cases} END")
@@ -110,7 +125,7 @@ def _insert(number: int, part: Part, scope: Scope) -> str:
         practice = f"coalesce({practice}, {literal(scope.practice)})"
     columns = [f"trim({practice if text == 'practice' else part.text(text)})" for text in _TEXTS]
     columns += [f"{part.day(day)}, {part.text(day)} IS NOT NULL" for day in _DAYS]
-    return f"INSERT INTO given SELECT {number}, {row}, {', '.join(columns)} FROM {relation}"
+    return f"INSERT INTO given SELECT ? + {row}, {number}, {row}, {', '.join(columns)} FROM {relation}"
 
 
 def _describe_practices(bench: Workbench, scope: Scope) -> None:
@@ -141,7 +156,7 @@ def _tell_fault(
     if tell(bench, log, parts, found, f"fault = {number}") and severity is Severity.ERROR:
         where = bench.rows(f"SELECT part, row FROM patients WHERE fault = {number} ORDER BY part, row LIMIT 1")
         part, row = (int(str(each)) for each in where[0])
-        ((file, line),) = parts[part].lines(bench, [row])
+        ((file, line),) = parts[part].lines(bench, [row], patients_in(bench, part))
         raise Unreadable(
             str(reason), file=file, line=line,
             advice="Is the date format right, and the century? Correct the row at its source, and send it again.",

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cohortium_platform.identities.pseudonyms import pseudonym_of_local_id, pseudonym_of_nhs_number
+from cohortium_platform.identities.pseudonyms import Pseudonyms
 from cohortium_platform.ingest.codes import have_nhs_check_digit
 from cohortium_platform.ingest.index import REJECTED, Hashes, PersonIndex, Places
 from cohortium_platform.ingest.parts import Part
@@ -102,11 +102,12 @@ def pseudonymise(bench: Workbench, parts: Sequence[Part], scope: Scope, keys: Te
     ids = np.empty(len(number), np.int64)
     trusted = standing == _TRUSTED
     once, which = np.unique(number[trusted], return_inverse=True)
-    made = [pseudonym_of_nhs_number(keys, f"{digits:010d}") for digits in once.tolist()]
+    pseudonyms = Pseudonyms(keys)
+    made = [pseudonyms.of_nhs_number(f"{digits:010d}") for digits in once.tolist()]
     ids[trusted] = np.array(made, np.int64)[which]
     local = rows.filter(pa.array(~trusted))
     ids[~trusted] = [
-        pseudonym_of_local_id(keys, practice, scope.source, local_id)
+        pseudonyms.of_local_id(practice, scope.source, local_id)
         for practice, local_id in zip(local["practice"].to_pylist(), local["local_id"].to_pylist(), strict=True)
     ]
     _join(bench, "pseudonyms", {"id": rows["id"].to_numpy(), "patient_id": ids, "standing": standing.astype(np.int8)})
@@ -180,7 +181,7 @@ def _index(bench: Workbench, key: str) -> PersonIndex:
     """The index of every row that could be told apart, those left out included."""
     found = bench.table(
         f"SELECT {key} AS key, coalesce(place, {REJECTED})::INTEGER AS place FROM patients "
-        "WHERE nth = 1 AND local_id IS NOT NULL"
+        "WHERE nth IS NULL AND local_id IS NOT NULL AND practice IS NOT NULL"
     ).combine_chunks()
     hashes: Hashes = found["key"].to_numpy()
     places: Places = found["place"].to_numpy()
@@ -188,4 +189,4 @@ def _index(bench: Workbench, key: str) -> PersonIndex:
 
 
 def _is_unambiguous(bench: Workbench) -> bool:
-    return not bench.rows("SELECT 1 FROM patients WHERE nth = 1 GROUP BY local_id HAVING count(*) > 1 LIMIT 1")
+    return not bench.rows("SELECT 1 FROM patients WHERE nth IS NULL GROUP BY local_id HAVING count(*) > 1 LIMIT 1")

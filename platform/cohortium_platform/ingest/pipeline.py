@@ -35,12 +35,14 @@ from cohortium_platform.ingest.quality import PracticeQuality, QualityLog, Quali
 from cohortium_platform.ingest.reporting import KnownCodes, Tally
 from cohortium_platform.ingest.scope import Scope, scope_of
 from cohortium_platform.ingest.staging import StagingArea
-from cohortium_platform.ingest.tabulating import read_tables, write_patients, write_tables
+from cohortium_platform.ingest.tabulating import TableWriter, read_tables, write_patients
 from cohortium_platform.ingest.target import LoadResult, LoadTarget, Requester
 from cohortium_platform.ingest.workbench import Workbench
+from cohortium_platform.ingest.writing import Written
 from cohortium_platform.records.catalogue import Replacement, SourceState, files, publish, snapshot_current, sources
 from cohortium_platform.records.models import Load
 from cohortium_platform.records.schema import GP, SCHEMAS, RecordTable
+from cohortium_platform.records.store import WrittenFile
 from cohortium_plugins.importing import Importer, ImportOptions, Unreadable
 
 __all__ = ["Run", "Transaction"]
@@ -87,8 +89,8 @@ class Run:
     def _load(self, bench: Workbench, started: tuple[datetime, float]) -> LoadResult:
         parts, scope = self._read(bench)
         people, standing = self._find_people(bench, parts, scope)
-        tally = self._write(bench, parts, people, standing)
-        changes = self._seal(bench, parts, people, tally)
+        tally = Tally(people, self.log)
+        changes = self._write(bench, parts, tally, standing)
         report = tally.report(self._last_loads(standing, scope), self.known_codes)
         self._teller(Step.COMMITTING)
         return self._commit(_Outcome(scope, tally, changes, report, standing, started))
@@ -131,29 +133,39 @@ class Run:
         self,
         bench: Workbench,
         parts: Mapping[str, Sequence[Part]],
-        people: People,
+        tally: Tally,
         standing: Mapping[str, SourceState],
-    ) -> Tally:
-        """Read all rows and write every practice's files."""
-        self._teller(Step.ROWS)
+    ) -> IdentityChanges:
+        """Read all rows, write every practice's files, and seal identities while those are written."""
+        people, store = tally.people, self.target.store
         tables = read_tables(bench, parts, people, self.log, self._teller)
         self._teller(Step.WRITING)
-        tally, store, scope = Tally(people, self.log), self.target.store, people.scope
-        if scope.is_gp:
+        if people.scope.is_gp:
             for file in write_patients(bench, store, people):
-                self._written.append(file.path)
-                tally.add_file(file)
-        expected = max(len(tables.streams) * len(people.practices), 1)
-        for done, written in enumerate(write_tables(store, tables, self.limits)):
-            self._written.append(written.file.path)
-            tally.add(written)
-            self._teller(Step.WRITING, done / expected)
+                self._note(tally, file)
+        with TableWriter(store, tables, self.limits) as writer:
+            writer.start(registrations=True)
+            for written in writer.written():
+                self._note(tally, written)
+            writer.start(registrations=False)
+            changes = self._seal(bench, parts, tally)
+            for done, written in enumerate(writer.written()):
+                self._note(tally, written)
+                self._teller(Step.FINISHING, done / max(len(tables.streams) * len(people.practices), 1))
         for practice in self._emptied(people, standing):
             for table in tables.streams:
-                file = store.write(practice, scope.source, table, SCHEMAS[table].columns.empty_table())
-                self._written.append(file.path)
-                tally.add_file(file)
-        return tally
+                empty = SCHEMAS[table].columns.empty_table()
+                self._note(tally, store.write(practice, people.scope.source, table, empty))
+        return changes
+
+    def _note(self, tally: Tally, written: Written | WrittenFile) -> None:
+        """Take in a file that was written, and remember it for the case that the load fails."""
+        if isinstance(written, Written):
+            self._written.append(written.file.path)
+            tally.add(written)
+        else:
+            self._written.append(written.path)
+            tally.add_file(written)
 
     def _emptied(self, people: People, standing: Mapping[str, SourceState]) -> list[str]:
         """Practices of which a trust's new delivery has nobody left: a trust delivers all it has, or what it names."""
@@ -162,11 +174,9 @@ class Run:
         named = people.scope.named
         return sorted(code for code in standing if code not in people.practices and (not named or code in named))
 
-    def _seal(
-        self, bench: Workbench, parts: Mapping[str, Sequence[Part]], people: People, tally: Tally
-    ) -> IdentityChanges:
+    def _seal(self, bench: Workbench, parts: Mapping[str, Sequence[Part]], tally: Tally) -> IdentityChanges:
         """Seal the identities that changed. A trust's delivery changes none."""
-        self._teller(Step.SEALING)
+        people = tally.people
         with IdentitySealer(self.target.keys, bench.folder / "identities") as sealer:
             if people.scope.is_gp:
                 read_contact_details(bench, parts.get("contacts", ()), people)
@@ -174,7 +184,7 @@ class Run:
                     with self.target.database.tenant(self.target.tenant_id) as session:
                         known = digests(session, batch.practice)
                     sealer.add(batch, known)
-                    self._teller(Step.SEALING, done / len(people.practices))
+                    self._teller(Step.WRITING, done / len(people.practices))
         return sealer.changes
 
     def _last_loads(self, standing: Mapping[str, SourceState], scope: Scope) -> dict[str, PracticeQuality]:

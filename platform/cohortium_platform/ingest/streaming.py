@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,10 +23,10 @@ from cohortium_platform.ingest.index import REJECTED, UNKNOWN, Places
 from cohortium_platform.ingest.limits import ValueRange
 from cohortium_platform.ingest.parts import Part
 from cohortium_platform.ingest.people import People
-from cohortium_platform.ingest.quality import QualityLog
+from cohortium_platform.ingest.quality import QualityLog, RowFinding
 from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.shapes import FAULTS, VALUE_FAULT, Shape
-from cohortium_platform.ingest.telling import EXAMPLES, place
+from cohortium_platform.ingest.telling import EXAMPLES
 from cohortium_platform.ingest.workbench import Workbench, reading
 from cohortium_plugins.importing import Severity
 
@@ -77,7 +77,7 @@ class Stream:
             listed += [(each, (each.rows[: self.log.room] + first).tolist()) for each in found]
             first += batch.num_rows
             told(batch.num_rows)
-        self._list(bench, part, listed)
+        self._list(bench, part, listed, first)
 
     def add(self, columns: Columns) -> None:
         """Add rows whose patients are known by place, and with which nothing is wrong."""
@@ -101,13 +101,13 @@ class Stream:
 
     def _columns(self, batch: pa.RecordBatch) -> Columns:
         shape = self.shape
-        columns: Columns = {"person": _values(batch.column("person")), "day": _days(batch.column("day"))}
+        columns: Columns = {"person": _values(batch.column("person"), 0), "day": _days(batch.column("day"))}
         if shape.end:
             columns["end"] = _days(batch.column("ends"))
         if shape.code:
-            columns["code"] = _values(batch.column("code").fill_null(0))
+            columns["code"] = _values(batch.column("code"), 0)
         if shape.value:
-            columns["value"] = _values(batch.column("value").fill_null(np.nan))
+            columns["value"] = _values(batch.column("value"), np.nan)
         for text in shape.texts:
             columns[text] = self.numbers_of(text, batch.column(text))
         return columns
@@ -185,23 +185,31 @@ class Stream:
                 self.log.count(severity, reason, table, int(counts[practice]), self.people.practices[practice])
             self.log.count(severity, reason, table, int((whose < 0).sum()))
 
-    def _list(self, bench: Workbench, part: Part, found: Sequence[tuple[_Found, list[int]]]) -> None:
-        """List rows left out, as many as there is room for, and examples of those only remarked upon."""
+    def _list(self, bench: Workbench, part: Part, found: Sequence[tuple[_Found, list[int]]], total: int) -> None:
+        """List rows left out, as many as there is room for, and examples of those only remarked upon.
+
+        A file's lines are looked for once, since that can mean reading it again.
+        """
         examples: dict[Reason, int] = {}
-        for each, rows in found:
-            if each.severity is Severity.WARNING:
-                room = max(EXAMPLES - examples.get(each.reason, 0), 0)
-                examples[each.reason] = examples.get(each.reason, 0) + len(rows)
-                rows = rows[:room]  # noqa: PLW2901 - fewer of the same
-            place(bench, self.log, part, (each.severity, each.reason), rows[: self.log.room])
+        listed: list[tuple[Severity, Reason, int]] = []
+        for (severity, reason, _), rows in sorted(found, key=lambda each: each[0].severity):
+            room = self.log.room - len(listed)
+            if severity is Severity.WARNING:
+                room = min(room, EXAMPLES - examples.get(reason, 0))
+                examples[reason] = examples.get(reason, 0) + len(rows)
+            listed += [(severity, reason, row) for row in rows[: max(room, 0)]]
+        where = part.lines(bench, [row for _, _, row in listed], total)
+        for (severity, reason, _), (file, line) in zip(listed, where, strict=True):
+            self.log.place(RowFinding(severity, str(reason), part.table, file, line))
 
 
-def _values(values: pa.Array) -> NDArray[np.int64]:
-    array: NDArray[np.int64] = values.to_numpy(zero_copy_only=False)
+def _values(values: pa.Array, absent: float) -> NDArray[Any]:
+    """Numbers of a column; `absent` where there is none."""
+    filled = values.fill_null(absent) if values.null_count else values
+    array: NDArray[Any] = filled.to_numpy(zero_copy_only=False)
     return array
 
 
 def _days(days: pa.Array) -> NDArray[np.int32]:
     """Days from 1970-01-01; `NEVER` where there is none."""
-    numbers: NDArray[np.int32] = days.view(pa.int32()).fill_null(NEVER).to_numpy(zero_copy_only=False)
-    return numbers
+    return _values(days.view(pa.int32()), NEVER)

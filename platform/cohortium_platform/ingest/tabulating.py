@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ from cohortium_platform.records.schema import SCHEMAS, RecordTable
 from cohortium_platform.records.store import RecordStore, WrittenFile
 from cohortium_plugins.importing import Severity
 
-__all__ = ["Tables", "read_tables", "write_patients", "write_tables"]
+__all__ = ["TableWriter", "Tables", "read_tables", "write_patients"]
 
 _FROM_TRUSTS = frozenset({RecordTable.EVENTS, RecordTable.MEDICATIONS, RecordTable.CONSULTATIONS})
 _LARGE_ROWS = 8_000_000
@@ -120,25 +121,35 @@ def _nullable(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_nullable(nullable=True) for field in schema])
 
 
-def write_tables(store: RecordStore, tables: Tables, limits: LoadLimits) -> Iterator[Written]:
-    """Write every practice's file of every table that was delivered, as they get ready.
+class TableWriter:
+    """Writes practices' files of every table that was delivered, on several threads. Use as a context manager.
 
-    Closing the iterator waits for files that are being written, and lets go of the rest.
+    Registrations come first, since identities wait for them; while the rest is written, the caller's thread is free.
     """
-    streams, practices = tables.streams.values(), range(len(tables.people.practices))
-    work = [(stream, practice) for practice in practices for stream in streams]
-    largest = max((stream.buckets.rows(practice) for stream, practice in work), default=0)
-    threads = 1 if largest > _LARGE_ROWS else limits.threads
-    with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
-        running: set[Future[Written]] = set()
-        try:
-            for stream, practice in work:
-                running.add(pool.submit(write_bucket, store, stream, practice))
-                if len(running) > 2 * threads:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            done, running = wait(running)
-            yield from (future.result() for future in done)
-        finally:
-            for future in running:
-                future.cancel()
+
+    def __init__(self, store: RecordStore, tables: Tables, limits: LoadLimits) -> None:
+        self._store, self._tables = store, tables
+        self._practices = range(len(tables.people.practices))
+        streams = tables.streams.values()
+        largest = max((each.buckets.rows(practice) for each in streams for practice in self._practices), default=0)
+        self._pool = ThreadPoolExecutor(1 if largest > _LARGE_ROWS else limits.threads, thread_name_prefix="load")
+        self._running: list[Future[Written]] = []
+
+    def start(self, *, registrations: bool) -> None:
+        """Have registrations, or everything else, written."""
+        for practice in self._practices:
+            for table, stream in self._tables.streams.items():
+                if (table is RecordTable.REGISTRATIONS) == registrations:
+                    self._running.append(self._pool.submit(write_bucket, self._store, stream, practice))
+
+    def written(self) -> Iterator[Written]:
+        """What was started, as it gets ready."""
+        running, self._running = self._running, []
+        for future in as_completed(running):
+            yield future.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)

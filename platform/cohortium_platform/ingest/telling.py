@@ -5,7 +5,7 @@ Here: one function. Not here: what is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from cohortium_platform.ingest.parts import Part
 from cohortium_platform.ingest.quality import QualityLog, RowFinding
@@ -13,7 +13,7 @@ from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.workbench import Workbench
 from cohortium_plugins.importing import Severity
 
-__all__ = ["EXAMPLES", "place", "tell"]
+__all__ = ["EXAMPLES", "patients_in", "place", "tell"]
 
 EXAMPLES = 20
 """How many rows are listed of each remark that leaves no row out; of rows left out, as many as there is room for."""
@@ -34,12 +34,20 @@ def tell(
         where = bench.rows(f"SELECT part, row FROM patients WHERE {condition} ORDER BY part, row LIMIT {limit}")
         for number, part in enumerate(parts):
             rows_of_part = [int(str(row)) for each, row in where if each == number]
-            place(bench, log, part, found, rows_of_part)
+            if rows_of_part:
+                place(bench, log, part, found, (rows_of_part, patients_in(bench, number)))
     return total
 
 
-def place(bench: Workbench, log: QualityLog, part: Part, found: tuple[Severity, Reason], rows: Iterable[int]) -> None:
-    """List rows of a file, which count from 0."""
+def patients_in(bench: Workbench, part: int) -> int:
+    """How many rows a file of patients has."""
+    return int(str(bench.rows("SELECT count(*) FROM patients WHERE part = ?", [part])[0][0]))
+
+
+def place(
+    bench: Workbench, log: QualityLog, part: Part, found: tuple[Severity, Reason], rows: tuple[Sequence[int], int]
+) -> None:
+    """List rows of a file, which count from 0, out of so many in all."""
     severity, reason = found
-    for file, line in part.lines(bench, list(rows)):
+    for file, line in part.lines(bench, *rows):
         log.place(RowFinding(severity, str(reason), part.table, file, line))

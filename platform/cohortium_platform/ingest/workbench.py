@@ -39,6 +39,8 @@ _CSV_FAULTS: Mapping[str, tuple[str, str]] = {
         "Write the file again with one line ending.",
     ),
 }
+_SETTINGS = ("SET TimeZone = 'UTC'", "SET python_enable_replacements = false")
+"""No statement reads a variable of Python's by its name."""
 _NO_ROOM = ("No space left", "Out of Memory", "could not allocate", "max_temp_directory_size")
 
 
@@ -66,7 +68,8 @@ class Workbench:
                 "autoload_known_extensions": False,
             }
         )
-        self.run("SET TimeZone = 'UTC'")
+        for setting in _SETTINGS:
+            self.run(setting)
 
     def run(self, statement: str, parameters: Sequence[object] = ()) -> None:
         """Run a statement for its effect."""
