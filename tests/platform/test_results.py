@@ -154,6 +154,11 @@ def test_a_list_stands_in_order_of_gaps_and_holds_allowed_practices_only(registr
         (ListQuery(patients=[4, 1, 99]), [1, 4]),
         (ListQuery(patients=[]), []),
         (ListQuery(limit=1, offset=1), [1]),
+        (ListQuery(limit=3, offset=0), [2, 1, 3]),
+        (ListQuery(limit=3, offset=1), [1, 3, 4]),
+        (ListQuery(limit=2, offset=2), [3, 4]),
+        (ListQuery(limit=2, offset=3), [4]),
+        (ListQuery(limit=0), []),
         (ListQuery(offset=99), []),
     ],
 )

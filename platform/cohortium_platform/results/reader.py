@@ -113,10 +113,11 @@ _CONDITIONS = {
 }
 _STRATUM = "strata[$stratum{0}] = $value{0}"
 _PAGE = """
-    SELECT patient_id, practice, age, sex, since, shown_code, shown_text, gaps, due, statuses, strata {}
-    ORDER BY gaps DESC, due DESC, practice, patient_id
+    SELECT patient_id, practice, age, sex, since, shown_code, shown_text, gaps, due, statuses, strata {0}
+    ORDER BY gaps {1}, due {1}, practice {2}, patient_id {2}
     LIMIT $limit OFFSET $offset
 """
+_FORWARD, _BACKWARD = ("DESC", "ASC"), ("ASC", "DESC")
 _TOTAL = "SELECT count(*) {}"
 _TILES = """
     SELECT position, status, count(*)
@@ -169,8 +170,20 @@ class RegistryResults:
         """One page of the list. Raises `BadInput` on an unknown indicator or stratifier."""
         matching, parameters = self._matching(query)
         total = cast("int", self._reader.rows(_TOTAL.format(matching), parameters)[0][0])
-        found = self._reader.rows(_PAGE.format(matching), parameters) if total > query.offset and query.limit else []
-        return ListPage([self._list_row(row) for row in found], total)
+        rows = self._page_rows(query, matching, parameters, total)
+        return ListPage([self._list_row(row) for row in rows], total)
+
+    def _page_rows(
+        self, query: ListQuery, matching: str, parameters: Mapping[str, object], total: int
+    ) -> Sequence[tuple[object, ...]]:
+        """Read from the nearer end, so that the last page costs no more than the first."""
+        wanted = min(query.limit, total - query.offset)
+        if wanted <= 0:
+            return []
+        if query.offset <= total // 2:
+            return self._reader.rows(_PAGE.format(matching, *_FORWARD), parameters)
+        from_end = {**parameters, "limit": wanted, "offset": total - query.offset - wanted}
+        return self._reader.rows(_PAGE.format(matching, *_BACKWARD), from_end)[::-1]
 
     def tiles(self, query: ListQuery | None = None) -> Mapping[str, Mapping[Status, int]]:
         """How many people have each status, by indicator, in the evaluation's order."""
