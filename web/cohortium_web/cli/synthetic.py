@@ -19,6 +19,7 @@ from cohortium_platform.synthetic import (
     nhs_numbers_used,
     synthesise,
 )
+from cohortium_platform.synthetic.course import Reached
 from cohortium_tenants.demo import DEMO_TENANTS, DORSET, NORTH_LONDON, DemoTenant, demo_practices
 from cohortium_web.cli.output import AsJson, Output, Report
 from cohortium_web.cli.tenants import parse_day
@@ -102,5 +103,18 @@ def synthesise_(  # noqa: PLR0913 - each is an option of the command
     ])  # fmt: skip
     output.document({
         "folder": out, "people": made.people, "registered": made.registered, "cancer": made.cancer,
-        "rows": dict(made.rows), "trust_rows": made.trust_rows, "reached": made.reached,
+        "rows": dict(made.rows), "trust_rows": made.trust_rows, "reached": [_course(reached) for reached in made.reached],
     })  # fmt: skip
+
+
+def _course(reached: Reached) -> dict[str, object]:
+    """Give what a course's month ends will show: percent wanted, reached, and reached over closed windows only."""
+    months = [f"{1970 + month // 12}-{month % 12 + 1:02d}" for month in reached.month.tolist()]
+    figures = zip(months, reached.wanted.tolist(), reached.reached.tolist(), reached.closed.tolist(), strict=True)
+    return {
+        "indicator": reached.indicator,
+        "months": [
+            {"month": month, "wanted": wanted, "reached": got, "closed_windows": closed}
+            for month, wanted, got, closed in figures
+        ],
+    }
