@@ -103,7 +103,8 @@ def synthesise_(  # noqa: PLR0913 - each is an option of the command
     ])  # fmt: skip
     output.document({
         "folder": out, "people": made.people, "registered": made.registered, "cancer": made.cancer,
-        "rows": dict(made.rows), "trust_rows": made.trust_rows, "reached": [_course(reached) for reached in made.reached],
+        "rows": dict(made.rows), "trust_rows": made.trust_rows,
+        "reached": [_course(reached) for reached in made.reached],
     })  # fmt: skip
 
 
