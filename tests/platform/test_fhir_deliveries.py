@@ -10,7 +10,7 @@ from datetime import date
 import pyarrow.parquet as pq
 import pytest
 
-from cohortium_platform.ingest.fhir import FhirImporter
+from cohortium_platform.ingest.fhir import FhirImporter, workers
 from cohortium_plugins.importing import EXTRACT_COLUMNS, Severity
 
 ADA, BEN, CAT = "pat-ada", "pat-ben", "pat-cat"
@@ -55,9 +55,9 @@ def test_a_bulk_export_becomes_every_table_of_the_extract(stage_fhir, bulk):
         (BEN, date(2024, 8, 8), "home-visit"),
     ]
     assert staged.rows("registrations", "local_id", "practice", "start_date", "end_date") == [
-        (ADA, "Y99901", "1951-03-09", None),
+        (ADA, "Y99901", None, None),
         (BEN, "Y99902", "2015-04-01", None),
-        (CAT, "Y99901", "1988-07-01", None),
+        (CAT, "Y99901", None, None),
     ]
     assert staged.run_to == date(2025, 2, 28)
 
@@ -103,12 +103,6 @@ def test_what_is_wrong_with_a_bulk_export_is_told_with_its_place(stage_fhir, bul
         (warning, "stated as not done, of type Immunization: 1", "Immunization.ndjson", 2),
         (warning, "cancelled or a draft, of type MedicationRequest: 1", "MedicationRequest.ndjson", 2),
         (warning, "cancelled or a draft, of type Encounter: 1", "Encounter.ndjson", 2),
-        (
-            warning,
-            "no start of registration is given, and it was taken as the date of birth: 2",
-            "Patient.000.ndjson",
-            1,
-        ),
         (warning, "resources left aside, of type AllergyIntolerance: 1", "AllergyIntolerance.ndjson", 1),
     ]
 
@@ -242,6 +236,17 @@ def test_two_processes_stage_what_one_does(stage_fhir, bulk):
     for path in one.directory.iterdir():
         assert pq.read_table(path).equals(pq.read_table(two.directory / path.name))
     assert one.findings == two.findings
+
+
+def test_a_helper_that_ends_early_is_told(stage_fhir, bulk, monkeypatch):
+    monkeypatch.setattr(workers.sys, "executable", "/bin/false")
+    with pytest.raises(ChildProcessError, match="a process that reads FHIR ended with 1"):
+        stage_fhir(bulk, processes=2)
+
+
+def test_helpers_are_started_for_what_is_worth_them():
+    assert workers.helpers_worthwhile(1_000) == 1
+    assert workers.helpers_worthwhile(10**9) >= 1
 
 
 def test_progress_reaches_the_end(stage_fhir, bulk):

@@ -209,7 +209,7 @@ def test_the_practice(stage_fhir):
     people = [patient(id=str(number), **elements) for number, elements in enumerate(PRACTICES)]
     staged = stage_fhir([*people, organisation("o", "Y99901")])
     assert staged.rows("patients", "practice") == [("Y99901",)] * len(PRACTICES)
-    expected = [("Y99901", "1950-01-02", None)] * len(PRACTICES)
+    expected = [("Y99901", None, None)] * len(PRACTICES)
     assert staged.rows("registrations", "practice", "start_date", "end_date") == expected
 
 
@@ -244,7 +244,7 @@ def test_someone_who_left(stage_fhir):
 )
 def test_a_practice_that_is_not_found_is_left_to_the_loader(stage_fhir, resources, is_told):
     staged = stage_fhir(resources)
-    assert staged.rows("registrations", "practice", "start_date") == [(None, "1950-01-02")]
+    assert staged.rows("registrations", "practice", "start_date") == [(None, None)]
     words = "the general practice it names is not in the delivery or has no ODS code"
     assert (words in staged.reasons(Severity.WARNING)) == is_told
 

@@ -350,6 +350,11 @@ def test_problems_where_an_export_puts_them_are_told(stage_fhir):
     assert ("the sending server reported problems, records may be missing: 2", "e1.ndjson") in told
 
 
+def test_a_document_of_another_kind_among_the_records_is_left_aside(stage_fhir):
+    staged = stage_fhir({"p.ndjson": LINE, "about.json": {"generator": WORD, "entries": [1]}})
+    assert ("not a FHIR resource: left aside", "about.json") in [(each.reason, each.file) for each in staged.findings]
+
+
 def test_deletions_and_missing_pages_are_told(stage_fhir):
     page = bundle("searchset", {"resource": PATIENT}, link=[{"relation": "next", "url": "https://example.org/2"}])
     gone = bundle("transaction", {"request": {"method": "DELETE", "url": "Patient/7"}})

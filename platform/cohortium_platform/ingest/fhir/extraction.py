@@ -80,8 +80,8 @@ class BlockReport:
     deletions: list[int] = field(default_factory=list)
     pages: list[bool] = field(default_factory=list)
     """For each page of a search: whether another follows it."""
-    header: Json = field(default_factory=dict)
-    """The JSON object of a document that is no resource: perhaps a manifest."""
+    is_foreign: bool = False
+    """Whether it is a whole document that is no FHIR resource."""
     failure: tuple[str, int | None, str] | None = None
     """Reason, line and advice of an `Unreadable`, which does not travel between processes as it is."""
 
@@ -143,7 +143,7 @@ class _Extraction:
         elif self._early:
             self._fail("not a FHIR resource: it has no resourceType", 1)
         else:
-            self.report.header = header
+            self.report.is_foreign = True
 
     def _take(self, resource: Json, origin: Origin, line: int, offset: int, depth: int = 0) -> None:
         """Read one resource."""

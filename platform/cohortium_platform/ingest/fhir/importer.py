@@ -18,7 +18,7 @@ from cohortium_platform.ingest.fhir.reading import Budget, Source, blocks_of
 from cohortium_platform.ingest.fhir.resolving import resolve
 from cohortium_platform.ingest.fhir.telling import tell_of_resources, tell_of_rows
 from cohortium_platform.ingest.fhir.values import day
-from cohortium_platform.ingest.fhir.workers import extract_all, hands
+from cohortium_platform.ingest.fhir.workers import extract_all, helpers_worthwhile
 from cohortium_plugins.importing import ImportOptions, Staging, Unreadable
 
 __all__ = ["FhirImporter"]
@@ -63,7 +63,7 @@ class FhirImporter:
         self, sources: list[Source], scratch: Path, options: ImportOptions, staging: Staging
     ) -> list[BlockReport]:
         total = sum(source.size for source in sources)
-        processes = self._processes or hands(total)
+        processes = self._processes or helpers_worthwhile(total)
         blocks = _blocks(sources, options, staging, total)
         registers = options.source == _PRACTICE_SOURCE
         reports = []
@@ -78,9 +78,6 @@ class FhirImporter:
         self, delivery: Path, manifest: Manifest | None, sources: list[Source], reports: list[BlockReport]
     ) -> None:
         """Refuse a delivery without anything to load, and one that lacks what its manifest lists."""
-        for report in reports:
-            if report.header:
-                raise Unreadable("not a FHIR resource: it has no resourceType", file=report.file, line=1)
         if manifest is not None:
             manifest.check_complete(_resources_by_file(sources, reports))
         resources: Counter[str] = sum((report.resources for report in reports), Counter())
@@ -102,6 +99,8 @@ def _refuse_nothing(delivery: Path, reports: list[BlockReport]) -> None:
                 file=report.file, line=report.problems[0],
                 advice="The sending server answered with an error: mend it there and export again.",
             )  # fmt: skip
+        if report.is_foreign:
+            raise Unreadable("not a FHIR resource: it has no resourceType", file=report.file, line=1)
     if any(report.aside for report in reports):
         kinds = {kind for report in reports for kind in report.aside} - {UNKNOWN_TYPE}
         raise Unreadable(

@@ -43,7 +43,6 @@ class Reason(enum.IntEnum):
     FACT_TWICE = 23
     # Remarks about patients.
     PARTIAL_BIRTH_DATE = 30
-    START_FROM_BIRTH = 31
     PRACTICE_NOT_FOUND = 32
     DEATH_REMOVED = 33
     DEATH_UNDATED = 34
@@ -81,7 +80,6 @@ WORDS: dict[Reason, str] = {
     Reason.UNCONFIRMED: "its diagnosis is not confirmed",
     Reason.FACT_TWICE: "the same fact was given as a problem and as an observation, and is kept once",
     Reason.PARTIAL_BIRTH_DATE: "the birth date is only a month or a year, and was taken as the middle of it",
-    Reason.START_FROM_BIRTH: "no start of registration is given, and it was taken as the date of birth",
     Reason.PRACTICE_NOT_FOUND: "the general practice it names is not in the delivery or has no ODS code",
     Reason.DEATH_REMOVED: "its death notification was removed: taken as alive",
     Reason.DEATH_UNDATED: "a death without a date: that of its notification, of the record or of the extract stands",

@@ -169,7 +169,7 @@ _STAGED = {
         from people join files f on f.number = place >> 40 order by place
     """,
     "registrations": """
-        select p.local_id, r.practice, coalesce(r.start, p.date_of_birth) as start_date, r.end as end_date,
+        select p.local_id, r.practice, r.start as start_date, r.end as end_date,
                f.name as file, p.line
         from registered r join people p on p.place = r.patient_place join files f on f.number = p.place >> 40
         where r.practice is not distinct from p.practice

@@ -42,11 +42,6 @@ _COUNTED = """
     select type, reason, count(distinct place), min_by(file, place), min_by(line, place)
     from resolved where fate = 2 group by type, reason
     union all
-    select null, (select number from reason where name = 'START_FROM_BIRTH'), count(*), min_by(f.name, p.place),
-           min_by(p.line, p.place)
-    from registered r join people p on p.place = r.patient_place join files f on f.number = p.place >> 40
-    where r.start is null and r.practice is not distinct from p.practice having count(*) > 0
-    union all
     select null, (select number from reason where name = 'REGISTERED_ELSEWHERE'), count(*), min_by(f.name, p.place),
            min_by(p.line, p.place)
     from registered r join people p on p.place = r.patient_place join files f on f.number = p.place >> 40
@@ -94,6 +89,8 @@ def tell_of_resources(reports: Sequence[BlockReport], staging: Staging) -> None:
         what = "a type that FHIR R4 does not have" if kind == UNKNOWN_TYPE else f"type {kind}"
         staging.finding(Severity.WARNING, f"resources left aside, of {what}: {aside[kind]:,}", file=file, line=line)
     for report in reports:
+        if report.is_foreign:
+            staging.finding(Severity.WARNING, "not a FHIR resource: left aside", file=report.file, line=1)
         if report.problems:
             reason = f"the sending server reported problems, records may be missing: {len(report.problems):,}"
             staging.finding(Severity.WARNING, reason, file=report.file, line=report.problems[0])
