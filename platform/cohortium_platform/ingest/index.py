@@ -45,7 +45,7 @@ class PersonIndex:
     def find(self, hashes: Hashes) -> Places:
         """The place of each hash, or `UNKNOWN`. Rows of one patient that stand together are looked up once."""
         changes = np.flatnonzero(hashes[1:] != hashes[:-1]) + 1
-        if len(changes) * _SPARSE > len(hashes):
+        if len(changes) * _SPARSE >= len(hashes):
             return self._find(hashes)
         starts = np.concatenate([[0], changes])
         lengths = np.diff(np.concatenate([starts, [len(hashes)]]))

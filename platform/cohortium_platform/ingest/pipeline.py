@@ -83,7 +83,7 @@ class Run:
             for path in self._written:
                 self.target.store.discard(path)
             raise
-        self._teller(Step.DONE)
+        self._teller(Step.DONE, 1.0)
         return result
 
     def _load(self, bench: Workbench, started: tuple[datetime, float]) -> LoadResult:
