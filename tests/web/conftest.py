@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from uuid import UUID
+from pathlib import Path
+from types import ModuleType
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlmodel import Session
 
 from cohortium_auth.login import NewMembership, Role, add_person, roles_of
 from cohortium_auth.policy import share
 from cohortium_platform.database import Database
+from cohortium_platform.engine.service import Request, evaluate_tenant
+from cohortium_platform.keys import KeyEncryption
 from cohortium_platform.settings import Settings
-from cohortium_tenants.organisations import NewOrganisation, OrganisationType, create
-from cohortium_tenants.tenants import Tenant
+from cohortium_plugins.importing import ImportOptions
+from cohortium_tenants.loading import LoadOptions, load_delivery
+from cohortium_tenants.organisations import (
+    Member,
+    NewOrganisation,
+    OrganisationType,
+    RelationshipKind,
+    create,
+    relate,
+)
+from cohortium_tenants.packs import definition_of, enable_pack
+from cohortium_tenants.tenants import Tenant, create_tenant
 from cohortium_web.app import create_app
 
 START = date(2020, 1, 1)
 PRACTICES = ("Z90001", "Z90002", "Z90003")
 """Of these the PCN may see the first two: the third has no agreement with it, though it is a member."""
-PCN, ICB = "U90001", "QT1"
+PCN, ICB, TRUST = "U90001", "QT1", "RZ9"
 
 
 @pytest.fixture(scope="session")
@@ -50,23 +68,72 @@ def _running(app: FastAPI) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def new_browser(app: FastAPI, _running: TestClient) -> Callable[[], TestClient]:
+    """Make a browser without cookies; it does not follow redirections."""
+    return functools.partial(TestClient, app, follow_redirects=False, headers={"accept": "text/html"})
+
+
 @pytest.fixture
-def browser(app: FastAPI, _running: TestClient) -> TestClient:
-    """A browser of its own, with no cookies; it does not follow redirections."""
-    return TestClient(app, follow_redirects=False, headers={"accept": "text/html"})
+def browser(new_browser: Callable[[], TestClient]) -> TestClient:
+    """A browser of its own."""
+    return new_browser()
+
+
+def _organisations(session: Session) -> None:
+    """An ICB, a PCN, three practices of which two share with it, and a trust."""
+    create(session, NewOrganisation(ICB, "Testshire ICB", OrganisationType.ICB, START))
+    create(session, NewOrganisation(PCN, "Elm and Oak PCN", OrganisationType.PCN, START))
+    create(session, NewOrganisation(TRUST, "Beech Hospitals", OrganisationType.TRUST, START))
+    for code, name in zip(PRACTICES, ("Elm Surgery", "Oak Surgery", "Ash Surgery"), strict=True):
+        create(session, NewOrganisation(code, name, OrganisationType.PRACTICE, START))
+        relate(session, Member(code, PCN, RelationshipKind.MEMBER_OF, START))
+        share(session, code, code, start=START, document=f"DSA {code}")
+    for code in PRACTICES[:2]:
+        share(session, code, PCN, start=START, document=f"DSA {code} {PCN}")
 
 
 @pytest.fixture
 def place(database: Database, tenant: Tenant) -> Tenant:
-    """A tenant with an ICB, a PCN and three practices, of which two share with the PCN."""
+    """A tenant with organisations and sharing agreements, and no records."""
     with database.tenant(tenant.id) as session:
-        create(session, NewOrganisation(ICB, "Testshire ICB", OrganisationType.ICB, START))
-        create(session, NewOrganisation(PCN, "Elm and Oak PCN", OrganisationType.PCN, START))
-        for code, name in zip(PRACTICES, ("Elm Surgery", "Oak Surgery", "Ash Surgery"), strict=True):
-            create(session, NewOrganisation(code, name, OrganisationType.PRACTICE, START))
-            share(session, code, code, start=START, document=f"DSA {code}")
-        for code in PRACTICES[:2]:
-            share(session, code, PCN, start=START, document=f"DSA {code} {PCN}")
+        _organisations(session)
+    return tenant
+
+
+@pytest.fixture(scope="session")
+def hand_made() -> ModuleType:
+    """The hand-made patients (`hand_made.py`): tests are no package, so that it is loaded by its path."""
+    spec = importlib.util.spec_from_file_location("hand_made", Path(__file__).parent / "hand_made.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def registry_place(
+    settings: Settings,
+    database: Database,
+    key_encryption: KeyEncryption,
+    hand_made: ModuleType,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Tenant:
+    """A tenant whose registry holds the hand-made patients, loaded and evaluated as in life."""
+    tenant = create_tenant(database, key_encryption, slug=f"t{uuid4().hex}", name="Registry ICB", ods_code=ICB)
+    with database.tenant(tenant.id) as session:
+        _organisations(session)
+        enable_pack(session, "cancer-care", by="test")
+        found = definition_of(session, "cancer-care")
+    practices = hand_made.write_extract(tmp_path_factory.mktemp("gp"))
+    trust = hand_made.write_trust_extract(tmp_path_factory.mktemp("trust"))
+    for delivery, options in ((practices, ImportOptions()), (trust, ImportOptions(source=hand_made.TRUST))):
+        load_delivery(database, settings, key_encryption, tenant.id, delivery, options, LoadOptions())
+    days = [date(2025, month, 28) for month in range(1, 11)]
+    request = Request(found.pack, found.definition, found.parameters, [*days, hand_made.INDEX_DATE])
+    evaluate_tenant(database, settings, tenant.id, request)
     return tenant
 
 
@@ -79,11 +146,11 @@ class Someone:
     memberships: tuple[UUID, ...]
 
 
-@pytest.fixture
-def someone(database: Database, place: Tenant) -> Callable[..., Someone]:
-    """Add a person with roles."""
+@pytest.fixture(scope="session")
+def add_someone(database: Database) -> Callable[..., Someone]:
+    """Add a person with roles to a tenant."""
 
-    def make(*roles: tuple[Role, str], name: str = "Dr Ada Okafor", tenant: Tenant = place) -> Someone:
+    def make(tenant: Tenant, *roles: tuple[Role, str], name: str = "Dr Ada Okafor") -> Someone:
         with database.tenant(tenant.id) as session:
             person = add_person(session, name, [NewMembership(role, where, START) for role, where in roles])
             found = {(h.role, h.organisation): h.membership_id for h in roles_of(session, person, date(2026, 1, 1))}
@@ -93,10 +160,17 @@ def someone(database: Database, place: Tenant) -> Callable[..., Someone]:
 
 
 @pytest.fixture
-def sign_in(browser: TestClient, form_token: Callable[[str], str]) -> Callable[..., TestClient]:
-    """Sign a browser in as someone, through the demo page's own form."""
+def someone(place: Tenant, add_someone: Callable[..., Someone]) -> Callable[..., Someone]:
+    """Add a person with roles to `place`."""
+    return functools.partial(add_someone, place)
+
+
+@pytest.fixture(scope="session")
+def sign_in(new_browser: Callable[[], TestClient], form_token: Callable[[str], str]) -> Callable[..., TestClient]:
+    """Sign a new browser in as someone, through the demo page's own form."""
 
     def enter(who: Someone, wanted: str = "/") -> TestClient:
+        browser = new_browser()
         token = form_token(browser.get("/sign-in/demo").text)
         answer = browser.post(
             "/sign-in/demo",

@@ -54,7 +54,7 @@ def test_production_cookies_are_secure_and_for_this_host_alone(settings) -> None
 
 def test_signing_in_leads_to_where_one_wanted_to_go_and_is_recorded(browser, someone, sign_in, database, place) -> None:
     who = someone((Role.CLINICIAN, PCN))
-    asked = browser.get("/?x=1", headers={"accept": "text/html"})
+    asked = browser.get("/?x=1")
     assert asked.status_code == 303
     assert asked.headers["location"] == "/sign-in?next=%2F%3Fx%3D1"
     client = sign_in(who, wanted="/roles")

@@ -181,6 +181,12 @@ class Asking:
             items.append(NavigationItem(registered.pack.title, href, path.startswith(href)))
         return tuple(items) if len(items) > 1 else ()
 
+    def part(self, template: str, address: str, **view: object) -> HTMLResponse:
+        """Render a part for htmx, which shows the address that a whole page of it has."""
+        response = self.page(template, **view)
+        response.headers["hx-push-url"] = address
+        return response
+
     def page(self, template: str, **view: object) -> HTMLResponse:
         """Render a whole page or a part."""
         with self.timed("frame"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from cohortium_platform.errors import NotFound
 from cohortium_plugins.model import Definition, nodes
 from cohortium_plugins.pack import Pack
 from cohortium_tenants.packs import TenantDefinition, definition_of, enabled_packs, local_codes
+from cohortium_web.words import plain_term
 
 __all__ = ["Definitions", "KnownCode", "Registered"]
 
@@ -98,17 +99,25 @@ def _registered(definition: TenantDefinition) -> Registered:
     for codelist in definition.definition.codelists.values():
         for code in codelist.codes:
             before = found.get(code.code, KnownCode("", frozenset(), code.local))
-            term = before.term or code.term
+            term = before.term or plain_term(code.term)
             found[code.code] = KnownCode(term, before.groups | groups.get(codelist.name, frozenset()), code.local)
     return Registered(definition, found)
 
 
 def _groups_of_codelists(definition: Definition) -> Mapping[str, frozenset[str]]:
-    """The groups of indicators that ask for a codelist; one that only the cohort asks for has none."""
+    """The groups of indicators that a codelist's entries can meet or excuse; one that makes members has none."""
+    of_cohorts = set(_codelists(node for cohort in definition.cohorts for node in cohort.nodes()))
     found: dict[str, set[str]] = {}
     for indicator in definition.indicators:
-        for node in nodes.walk(*indicator.nodes()):
-            name = getattr(node, "codelist", None)
-            if name is not None:
+        excuses = [adjustment.when for adjustment in indicator.adjustments]
+        for name in _codelists([indicator.met, *indicator.evidence, *indicator.shown.nodes(), *excuses]):
+            if name not in of_cohorts:
                 found.setdefault(name, set()).add(indicator.group)
     return {name: frozenset(groups) for name, groups in found.items()}
+
+
+def _codelists(roots: Iterable[nodes.Node]) -> Iterator[str]:
+    for node in nodes.walk(*roots):
+        name = getattr(node, "codelist", None)
+        if name is not None:
+            yield name

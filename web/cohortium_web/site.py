@@ -26,7 +26,8 @@ class Site:
         self.database = Database(settings.database_url)
         self.key_encryption: KeyEncryption = load_key_encryption(settings)
         self.definitions = Definitions()
-        self.results = ResultReader(threads=settings.threads)
+        # One thread a query: a page's queries take milliseconds, and requests run beside each other.
+        self.results = ResultReader(threads=1)
         self._signer: CookieSigner | None = None
 
     def open(self) -> None:

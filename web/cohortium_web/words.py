@@ -5,6 +5,7 @@ Dates follow the NHS: 6 August 2025, in tables 6 Aug 2025. Not here: sentences a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,11 +22,17 @@ __all__ = [
     "long_day",
     "nhs_number",
     "percent",
+    "plain_term",
     "plural",
     "value_with_unit",
 ]
 
 _NHS_NUMBER_DIGITS = 10
+_ANNOTATION = re.compile(r"\{[^}]*\}")
+_TAG = re.compile(
+    r" \((?:disorder|finding|situation|procedure|regime/therapy|observable entity|life style|morphologic abnormality|"
+    r"assessment scale|product|medicinal product|qualifier value|event|record artifact|person|tumor staging)\)$"
+)
 NONE = "--"
 
 
@@ -61,9 +68,14 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def plain_term(term: str) -> str:
+    """A SNOMED CT term without its tag: Malignant neoplasm of breast (disorder) is Malignant neoplasm of breast."""
+    return _TAG.sub("", term)
+
+
 def value_with_unit(value: float | None, unit: str | None) -> str:
-    """A number and its unit: 27.4 kg/m2; empty when there is no number."""
-    return "" if value is None else f"{value:g} {unit or ''}".strip()
+    """A number and its unit: 27.4 kg/m2; empty when there is no number. What UCUM puts in braces is no unit."""
+    return "" if value is None else f"{value:g} {_ANNOTATION.sub('', unit or '')}".strip()
 
 
 def percent(value: float | None) -> str:

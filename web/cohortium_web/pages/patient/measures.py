@@ -48,7 +48,9 @@ def result_in_words(patient: OpenedPatient, result: Result) -> str:
     text = _named(patient, result.value_text or "")
     term = patient.registry.registered.term(result.value_code)
     first = f"{number} {text}".strip()
-    return f"{term} ({first})" if term and first else term or first
+    if number and term:
+        return f"{first} ({term})"
+    return f"{term}: {first}" if term and first else term or first
 
 
 def _named(patient: OpenedPatient, text: str) -> str:

@@ -83,12 +83,13 @@ class TreeStep:
 
 @dataclass(frozen=True, slots=True)
 class WhyView:
-    """Why a measure is as it is."""
+    """Why a measure is as it is. `wanted` lists what the sentence asks for, when it is more than one thing."""
 
     name: str
     title: str
     look: StatusLook
     sentence: str
+    wanted: Sequence[str]
     entries: Sequence[DecidingEntry]
     steps: Sequence[tuple[str, TreeStep]]
     source: str

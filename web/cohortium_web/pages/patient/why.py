@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from cohortium_platform.errors import NotFound
@@ -11,10 +12,11 @@ from cohortium_plugins.model import Duration, Indicator, Scalar
 from cohortium_web.pages.patient.measures import source_label
 from cohortium_web.pages.patient.opened import OpenedPatient
 from cohortium_web.pages.patient.views import DecidingEntry, TreeStep, WhyView
-from cohortium_web.words import STATUSES, long_day, value_with_unit
+from cohortium_web.words import STATUSES, long_day, plain_term, value_with_unit
 
 __all__ = ["explain_measure"]
 
+_ASKS = re.compile(r"(?P<opening>.*To turn it green, record[^:]*): (?P<wanted>.*)", re.DOTALL)
 _TABLES = {
     "events": "Coded entry",
     "medications": "Medication",
@@ -37,11 +39,13 @@ def explain_measure(patient: OpenedPatient, name: str) -> WhyView:
 
 
 def _view(patient: OpenedPatient, indicator: Indicator, found: Explanation) -> WhyView:
+    sentence, wanted = _laid_out(found.sentence)
     return WhyView(
         name=indicator.name,
         title=indicator.title,
         look=STATUSES[found.result.status],
-        sentence=found.sentence,
+        sentence=sentence,
+        wanted=wanted,
         entries=[_entry(patient, event) for event in found.events],
         steps=list(_steps(patient, found)),
         source=indicator.source,
@@ -49,11 +53,21 @@ def _view(patient: OpenedPatient, indicator: Indicator, found: Explanation) -> W
     )
 
 
+def _laid_out(sentence: str) -> tuple[str, Sequence[str]]:
+    """The sentence as it is, or, when it asks for several entries, its opening and those as a list."""
+    asked = _ASKS.match(sentence)
+    wanted = [] if asked is None else asked["wanted"].removesuffix(".").split("; and ")
+    if asked is None or len(wanted) == 1:
+        return sentence, []
+    return f"{asked['opening']} all of these:", wanted
+
+
 def _entry(patient: OpenedPatient, event: DecidingEvent) -> DecidingEntry:
     row = event.row
-    term = event.term or patient.registry.registered.term(row.code) or _TABLES.get(event.table, event.table)
+    term = plain_term(event.term or "") or patient.registry.registered.term(row.code)
+    what = term or _TABLES.get(event.table, event.table)
     kind = f": {row.kind.replace('-', ' ')}" if row.kind else ""
-    return DecidingEntry(row.date, term + kind, value_with_unit(row.value, row.unit), source_label(patient, row.source))
+    return DecidingEntry(row.date, what + kind, value_with_unit(row.value, row.unit), source_label(patient, row.source))
 
 
 def _steps(patient: OpenedPatient, found: Explanation) -> Iterator[tuple[str, TreeStep]]:

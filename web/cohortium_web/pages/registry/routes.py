@@ -37,7 +37,7 @@ def show_list(asking: Viewing, pack: str) -> Response:
     _record(listed, "list")
     view = {**_page_view(listed, registry.path), "rows": listed.rows()}
     if asking.wants_part:
-        return asking.page("registry/results.html", **view)
+        return asking.part("registry/results.html", listed.filters.at(registry.path), **view)
     return asking.page("registry/list.html", **view, registry=registry_head(registry, "", listed.everyone))
 
 
@@ -56,7 +56,7 @@ def show_tiles(asking: Viewing, pack: str) -> Response:
         "looks": list(STATUSES.values()),
     }
     if asking.wants_part:
-        return asking.page("registry/tiles_results.html", **view)
+        return asking.part("registry/tiles_results.html", listed.filters.at(registry.path + "tiles/"), **view)
     return asking.page("registry/tiles.html", **view, registry=registry_head(registry, "tiles/", listed.everyone))
 
 
