@@ -29,7 +29,7 @@ class Buckets:
         folder.mkdir()
         self._types = {column: np.dtype(kind) for column, kind in columns.items()}
         self._paths = {column: folder / column for column in columns}
-        self._files: dict[str, BinaryIO] = {column: path.open("xb") for column, path in self._paths.items()}
+        self._files: dict[str, BinaryIO] = {}
         self._pieces: dict[int, list[tuple[int, int]]] = {}
         self._rows = 0
 
@@ -45,8 +45,10 @@ class Buckets:
         for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             pieces = self._pieces.setdefault(int(practice[first]), [])
             pieces.append((self._rows + first, self._rows + last))
-        for column, file in self._files.items():
-            np.ascontiguousarray(columns[column], dtype=self._types[column]).tofile(file)
+        for column, path in self._paths.items():
+            if column not in self._files:
+                self._files[column] = path.open("xb")
+            np.ascontiguousarray(columns[column], dtype=self._types[column]).tofile(self._files[column])
         self._rows += len(practice)
 
     def rows(self, practice: int) -> int:
@@ -65,6 +67,6 @@ class Buckets:
         return np.concatenate([mapped[first:last] for first, last in pieces])
 
     def close(self) -> None:
-        """End the writing."""
+        """End the writing; nothing can be appended any more."""
         for file in self._files.values():
             file.close()

@@ -100,7 +100,13 @@ class Run:
         self._teller(Step.READING)
         staged = bench.folder / "staged"
         staged.mkdir()
-        area = StagingArea(staged, self.log, lambda done, total: self._teller(Step.READING, done / max(total, 1)))
+        area = StagingArea(
+            staged,
+            self.delivery.name,
+            self.options,
+            self.log,
+            lambda done, total: self._teller(Step.READING, done / max(total, 1)),
+        )
         self.importer.read(self.delivery, self.options, area)
         parts = area.parts()
         if "patients" not in parts:
@@ -108,7 +114,7 @@ class Run:
                 "the delivery holds no patients", file=self.delivery.name,
                 advice="Every delivery names its patients, a trust's by NHS number and date of birth.",
             )  # fmt: skip
-        return parts, scope_of(self.delivery.name, self.options, area, self.target.directory)
+        return parts, scope_of(area, self.target.directory)
 
     def _find_people(
         self, bench: Workbench, parts: Mapping[str, Sequence[Part]], scope: Scope

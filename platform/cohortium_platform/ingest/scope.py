@@ -6,7 +6,6 @@ organisations themselves, which a directory supplies.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -15,12 +14,10 @@ from cohortium_platform.directory import OrganisationDirectory
 from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.staging import StagingArea
 from cohortium_platform.records.schema import GP
-from cohortium_plugins.importing import ImportOptions, Unreadable
+from cohortium_plugins.importing import Unreadable
 
 __all__ = ["Scope", "scope_of"]
 
-_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}")
-_RESERVED = "cohortium"
 _EXAMPLE = "--records-to 2025-11-30"
 
 
@@ -70,20 +67,9 @@ class Scope:
         return refused
 
 
-def scope_of(delivery: str, options: ImportOptions, staging: StagingArea, directory: OrganisationDirectory) -> Scope:
+def scope_of(staging: StagingArea, directory: OrganisationDirectory) -> Scope:
     """What delivery and options say together. Raises `Unreadable` when they contradict each other."""
-    said = staging.said_source
-    if said is not None and options.source not in {GP, said}:
-        raise Unreadable(
-            f"the delivery says its source is {said}, and it is loaded as {options.source}",
-            file=delivery,
-            advice="Load it as what it is, or have the sender correct extract.yaml.",
-        )
-    source = said or options.source
-    if not _SOURCE.fullmatch(source) or source.lower() == _RESERVED:
-        raise Unreadable(
-            "the source is neither `gp` nor an ODS code", file=delivery, advice="Name the trust by its ODS code."
-        )
+    delivery, options = staging.delivery, staging.options
     named = frozenset(staging.said_practices)
     if options.practice is not None and named and options.practice not in named:
         raise Unreadable(
@@ -94,4 +80,4 @@ def scope_of(delivery: str, options: ImportOptions, staging: StagingArea, direct
     stated = dict(staging.said_records_to)
     if options.records_to is not None:
         stated.setdefault(None, options.records_to)
-    return Scope(source, delivery, directory, practice, named, stated)
+    return Scope(staging.source, delivery, directory, practice, named, stated)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -62,15 +63,16 @@ def read_tables(
         if found or (people.scope.is_gp and _is_given_otherwise(table, parts))
     }
     progress = _Progress(teller, sum(part.path.stat().st_size for table in streams for part in taken[table]))
-    for table, stream in streams.items():
-        if table is RecordTable.CONTACTS:
-            add_contacts(bench, stream)
-        for part in taken[table]:
-            stream.read(bench, part, functools.partial(progress.told, table))
-            progress.ended(part)
-        if table is RecordTable.REGISTRATIONS and not taken[table]:
-            _register_all(stream)
-        stream.buckets.close()
+    with ExitStack() as stack:
+        for table, stream in streams.items():
+            stack.callback(stream.buckets.close)
+            if table is RecordTable.CONTACTS:
+                add_contacts(bench, stream)
+            for part in taken[table]:
+                stream.read(bench, part, functools.partial(progress.told, table))
+                progress.ended(part)
+            if table is RecordTable.REGISTRATIONS and not taken[table]:
+                _register_all(stream)
     return Tables(people, streams)
 
 
