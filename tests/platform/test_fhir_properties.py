@@ -176,7 +176,7 @@ def test_no_element_of_any_shape_crashes_or_is_quoted(strange, tmp_path, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(scratch.pq, "write_table", lambda *_, **__: None)  # thousands of files, to be thrown away
         for mutant in mutants(strange):
-            report = extract(Block(0, "x.ndjson", json.dumps(mutant).encode()), tmp_path, registers=True)
+            (report,) = extract([Block(0, "x.ndjson", json.dumps(mutant).encode())], tmp_path, registers=True)
             if report.failure is None:
                 readable.append(mutant)
             else:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zoneinfo
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cohortium_platform.ingest.fhir.encounters import KINDS
+from cohortium_platform.ingest.fhir.extraction import CLINICAL_TYPES
 from cohortium_platform.ingest.fhir.reasons import SEVERITY, WORDS, Reason
 from cohortium_platform.ingest.fhir.values import birth_day, day, medicine, number, quantity, snomed
 from cohortium_platform.ingest.fhir.versions import R4_TYPES
@@ -129,3 +132,11 @@ def test_resource_types_of_r4():
 def test_the_first_and_last_year():
     assert day("0001-01-01")[0] == date.min.isoformat()
     assert day("9999-12-31T23:59:59Z")[0] == "9999-12-31"
+
+
+def test_the_operator_s_page_lists_every_reason_kind_and_type():
+    page = (Path(__file__).parents[2] / "docs" / "operator" / "fhir-import.md").read_text()
+    listed = {line.strip("| ") for line in page.splitlines() if line.startswith("| ") and line.count("|") == 2}
+    assert set(WORDS.values()) <= listed
+    assert [kind for kind in KINDS if kind not in page] == []
+    assert [kind for kind in CLINICAL_TYPES if f"| {kind} |" not in page] == []

@@ -1,25 +1,24 @@
-"""From the resources of one block to rows on disk.
+"""From the resources of blocks to rows on disk.
 
 Here: which resource type goes to which reader, what stands around a resource (Bundles, OperationOutcomes, other FHIR
 releases), and the columns of place and reference that every row has. Not here: reading a type's elements, and anything
 that needs more than this block.
 
-A block is the unit of work: it is given to a process, and everything known of it afterwards is in the scratch files and
-in the `BlockReport`.
+A few blocks are the unit of work: they are given to a process, and everything known of them afterwards is in the
+scratch files and in their reports.
 """
 
 from __future__ import annotations
 
 import gc
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from cohortium_platform.ingest.fhir.blocks import Block, Entry, parsed_lines, walk_document
+from cohortium_platform.ingest.fhir.blocks import Block, parsed_lines
 from cohortium_platform.ingest.fhir.clinical import condition, observation, procedure
 from cohortium_platform.ingest.fhir.contacts import contacts
+from cohortium_platform.ingest.fhir.documents import Entry, walk_document
 from cohortium_platform.ingest.fhir.encounters import encounter
 from cohortium_platform.ingest.fhir.immunisations import immunization
 from cohortium_platform.ingest.fhir.medicines import medication_request, medication_statement
@@ -27,13 +26,14 @@ from cohortium_platform.ingest.fhir.people import person, person_key
 from cohortium_platform.ingest.fhir.practices import ods_code, registrations
 from cohortium_platform.ingest.fhir.reasons import Fate, Reason
 from cohortium_platform.ingest.fhir.references import NDJSON, Origin, identity, lookup, names
+from cohortium_platform.ingest.fhir.reports import UNKNOWN_TYPE, BlockReport
 from cohortium_platform.ingest.fhir.rows import ROW_COLUMNS, Row, Table
 from cohortium_platform.ingest.fhir.scratch import PART_ROWS, PLACES_A_FILE, Scratch
 from cohortium_platform.ingest.fhir.values import SHAPE_ERRORS, Json, day, medicine, text
 from cohortium_platform.ingest.fhir.versions import ADVICE, R4_TYPES, OtherRelease, check_release
 from cohortium_plugins.importing import Unreadable
 
-__all__ = ["CLINICAL_TYPES", "UNKNOWN_TYPE", "BlockReport", "extract"]
+__all__ = ["CLINICAL_TYPES", "extract"]
 
 Provenance: TypeAlias = tuple[str | None, str | None, int, int]
 """Key, version, place and line, as the scratch tables begin."""
@@ -53,55 +53,33 @@ CLINICAL_TYPES = tuple(_READ)
 
 _READERS = {kind: (*reader, number) for number, (kind, reader) in enumerate(_READ.items())}
 
-UNKNOWN_TYPE = "unknown"
-"""Stands for every type name that FHIR R4 does not have, since such a name is the sender's own text."""
-
 _DEEPEST_BUNDLE = 4
 _REFUSED_BUNDLES = ("history", "subscription-notification")
 _ASK_FOR_CURRENT = "Ask for the current records: a collection, a search or a bulk export."
 _BAD_BUNDLE = "a Bundle that does not have the shape of FHIR R4"
 
 
-@dataclass(slots=True)
-class BlockReport:
-    """What is known of a block once its rows are on disk.
-
-    `resources` counts those read by type; `aside` those not read, by type (`UNKNOWN_TYPE` when it is not R4's) with
-    the line of the first; `instants` are the times that Bundles say they were made; `problems` the lines of
-    OperationOutcomes that stand where they should; `failure` the reason why the delivery cannot be read.
-    """
-
-    block: int = 0
-    file: str = ""
-    resources: Counter[str] = field(default_factory=Counter)
-    aside: dict[str, tuple[int, int]] = field(default_factory=dict)
-    instants: list[str] = field(default_factory=list)
-    problems: list[int] = field(default_factory=list)
-    deletions: list[int] = field(default_factory=list)
-    pages: list[bool] = field(default_factory=list)
-    """For each page of a search: whether another follows it."""
-    is_foreign: bool = False
-    """Whether it is a whole document that is no FHIR resource."""
-    failure: tuple[str, int | None, str] | None = None
-    """Reason, line and advice of an `Unreadable`, which does not travel between processes as it is."""
-
-
-def extract(block: Block, directory: Path, *, registers: bool) -> BlockReport:
-    """Read a block and write its rows under `directory`.
+def extract(blocks: Sequence[Block], directory: Path, *, registers: bool) -> list[BlockReport]:
+    """Read blocks and write their rows under `directory`; the last report is that of a failure, if there is one.
 
     `registers` tells whether the sender is the patients' own practice, whose word on registration counts.
     """
-    extraction = _Extraction(block, Scratch(directory, f"{block.number}-{block.offset}"), registers=registers)
+    scratch = Scratch(directory, f"{blocks[0].number}-{blocks[0].offset}")
+    reports: list[BlockReport] = []
     was_enabled = gc.isenabled()
     gc.disable()  # parsed JSON has no cycles, and looking for some costs a tenth of the time
     try:
-        extraction.run()
+        for block in blocks:
+            extraction = _Extraction(block, scratch, registers=registers)
+            reports.append(extraction.report)
+            extraction.run()
+        scratch.flush()
     except Unreadable as failure:
-        extraction.report.failure = (failure.reason, failure.line, failure.advice)
+        reports[-1].failure = (failure.reason, failure.line, failure.advice)
     finally:
         if was_enabled:
             gc.enable()
-    return extraction.report
+    return reports
 
 
 class _Extraction:
@@ -121,7 +99,6 @@ class _Extraction:
         else:
             for resource, line, offset in parsed_lines(self._block):
                 self._take(resource, NDJSON, line, offset)
-        self._scratch.flush()
 
     def _read_document(self) -> None:
         scope = str(self._block.number)

@@ -20,10 +20,10 @@ def main() -> None:
     directory, registers = Path(sys.argv[1]), sys.argv[2] == "True"
     while True:
         try:
-            block: Block = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+            batch: list[Block] = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
         except EOFError:
             return
-        pickle.dump(extract(block, directory, registers=registers), sys.stdout.buffer, protocol=5)
+        pickle.dump(extract(batch, directory, registers=registers), sys.stdout.buffer, protocol=5)
         sys.stdout.buffer.flush()
 
 

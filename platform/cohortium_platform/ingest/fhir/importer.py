@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cohortium_platform.ingest.fhir.blocks import Block
 from cohortium_platform.ingest.fhir.delivery import Manifest, base_name, find_manifest, recognises, sources_of
-from cohortium_platform.ingest.fhir.extraction import UNKNOWN_TYPE, BlockReport
 from cohortium_platform.ingest.fhir.reading import Budget, Source, blocks_of
+from cohortium_platform.ingest.fhir.reports import UNKNOWN_TYPE, BlockReport
 from cohortium_platform.ingest.fhir.resolving import resolve
 from cohortium_platform.ingest.fhir.telling import tell_of_resources, tell_of_rows
 from cohortium_platform.ingest.fhir.values import day

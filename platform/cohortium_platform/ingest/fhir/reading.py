@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cohortium_platform.ingest.fhir.blocks import MAX_LINE, Block, first_value
+from cohortium_platform.ingest.fhir.blocks import MAX_LINE, Block
+from cohortium_platform.ingest.fhir.strict import first_value
 from cohortium_plugins.importing import Unreadable
 
 __all__ = ["Budget", "Source", "blocks_of", "opening"]

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cohortium_platform.ingest.fhir.extraction import CLINICAL_TYPES, UNKNOWN_TYPE, BlockReport
+from cohortium_platform.ingest.fhir.extraction import CLINICAL_TYPES
 from cohortium_platform.ingest.fhir.reasons import SEVERITY, WORDS, Reason
+from cohortium_platform.ingest.fhir.reports import UNKNOWN_TYPE, BlockReport
 from cohortium_platform.ingest.fhir.resolving import Resolution
 from cohortium_platform.ingest.fhir.rows import Table
 from cohortium_plugins.importing import Severity, Staging

@@ -1,7 +1,7 @@
 """Blocks are extracted here, in this process or by a few helpers.
 
-Here: handing blocks out, one to each helper at a time, and taking the reports back in the blocks' order. Not here: what
-is done with a block (`extraction`), and a helper's own side (`helper`).
+Here: handing blocks out, a batch to each helper at a time, and taking the reports back in the blocks' order. Not here:
+what is done with a block (`extraction`), and a helper's own side (`helper`).
 
 A helper is a program of its own that reads blocks from its input and writes reports to its output: it needs nothing of
 this process but two pipes, and ends when they close, however this process ended.
@@ -16,12 +16,12 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 from typing import Self
 
 from cohortium_platform.ingest.fhir.blocks import Block
-from cohortium_platform.ingest.fhir.extraction import BlockReport, extract
+from cohortium_platform.ingest.fhir.extraction import extract
+from cohortium_platform.ingest.fhir.reports import BlockReport
 
 __all__ = ["extract_all", "helpers_worthwhile"]
 
@@ -29,6 +29,9 @@ _WORTHWHILE = 48 * 2**20
 """Bytes of a delivery (as it lies on disk) from which helpers save more time than they take to start."""
 
 _MOST = 4
+
+_BATCH = 8 * 2**20
+"""Bytes of blocks that are handed out together."""
 
 
 def helpers_worthwhile(size: int) -> int:
@@ -41,28 +44,44 @@ def helpers_worthwhile(size: int) -> int:
 
 def extract_all(blocks: Iterable[Block], directory: Path, *, registers: bool, processes: int) -> Iterator[BlockReport]:
     """Extract blocks, and give their reports in the blocks' order."""
+    batches = _batches(blocks)
     if processes <= 1:
-        yield from map(partial(extract, directory=directory, registers=registers), blocks)
+        for batch in batches:
+            yield from extract(batch, directory, registers=registers)
         return
     with ExitStack() as stack:
         helpers = [stack.enter_context(_Helper(directory, registers=registers)) for _ in range(processes)]
         busy: deque[_Helper] = deque()
-        for block in blocks:
+        for batch in batches:
             if len(busy) == processes:
                 helper = busy.popleft()
-                yield helper.report()
+                yield from helper.reports()
             else:
                 helper = helpers[len(busy)]
-            helper.give(block)
+            helper.give(batch)
             busy.append(helper)
         while busy:
-            yield busy.popleft().report()
+            yield from busy.popleft().reports()
+
+
+def _batches(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """Blocks of small files together, so that a hundred thousand of them do not make as many scratch files."""
+    batch: list[Block] = []
+    size = 0
+    for block in blocks:
+        batch.append(block)
+        size += len(block.data)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 class _Helper:
     """The other end of a helper's pipes.
 
-    It holds one block at a time, so neither side ever waits on a full pipe that the other does not empty.
+    It holds one batch at a time, so neither side ever waits on a full pipe that the other does not empty.
     """
 
     def __init__(self, directory: Path, *, registers: bool) -> None:
@@ -77,23 +96,23 @@ class _Helper:
         with suppress(BrokenPipeError):
             self._process.communicate()
 
-    def give(self, block: Block) -> None:
-        """Give it a block to extract. Raises `ChildProcessError` when it has ended."""
+    def give(self, batch: list[Block]) -> None:
+        """Give it blocks to extract. Raises `ChildProcessError` when it has ended."""
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         try:
-            pickle.dump(block, self._process.stdin, protocol=5)
+            pickle.dump(batch, self._process.stdin, protocol=5)
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._ended() from None
 
-    def report(self) -> BlockReport:
-        """Wait for the report of the block it holds. Raises `ChildProcessError` when it ended without one."""
+    def reports(self) -> list[BlockReport]:
+        """Wait for the reports of the blocks it holds. Raises `ChildProcessError` when it ended without them."""
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         try:
-            report: BlockReport = pickle.load(self._process.stdout)  # noqa: S301 - from our own helper
+            reports: list[BlockReport] = pickle.load(self._process.stdout)  # noqa: S301 - from our own helper
         except EOFError:
             raise self._ended() from None
-        return report
+        return reports
 
     def _ended(self) -> ChildProcessError:
         return ChildProcessError(
