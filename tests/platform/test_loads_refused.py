@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import resource
 import zlib
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cohortium_platform.errors import BadInput
-from cohortium_platform.ingest import DeliveryRefused
+from cohortium_platform.errors import BadInput, Unavailable
+from cohortium_platform.ingest import DeliveryRefused, LoadLimits
 from cohortium_plugins.importing import DeliveredFile, Severity, Unreadable
 
 NAME = "Featherstonehaugh"
@@ -289,3 +290,30 @@ def test_an_importers_own_refusal_is_passed_on(loads):
 
     with pytest.raises(DeliveryRefused, match=r"bundle\.json, line 1: STU3, not R4\. Export R4\."):
         loads.load(ONE, importer=Importer(read))
+
+
+@pytest.mark.parametrize("bytes_a_file", [1_000, 30_000, 400_000])
+def test_a_full_disk_changes_nothing(loads, bytes_a_file):
+    rows = [f"1,A81001,{date(2000, 1, 1) + timedelta(n * 7919 % 9000)},{n * 104_729 % 10**9}\n" for n in range(50_000)]
+    delivery = loads.write({**ONE, "events.csv": EVENTS + "".join(rows)})
+    before = loads.state()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, limits[1]))
+    try:
+        with pytest.raises(Unavailable, match="not enough memory or disk"):
+            loads.load(delivery)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert loads.state() == before
+    assert list(loads.target.store.work_folders()) == []
+    assert loads.load(delivery).snapshot == 1
+
+
+def test_too_little_memory_changes_nothing(loads):
+    before = loads.state()
+    patients = "local_id,date_of_birth,sex,practice,address\n" + "".join(
+        f"{n},1950-01-01,f,A81001,{'x' * 200}\n" for n in range(20_000)
+    )
+    with pytest.raises(Unavailable, match="not enough memory or disk"):
+        loads.load({"patients.csv": patients}, limits=LoadLimits(memory="1MB", threads=1))
+    assert loads.state() == before

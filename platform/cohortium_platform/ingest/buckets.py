@@ -48,7 +48,7 @@ class Buckets:
         for column, path in self._paths.items():
             if column not in self._files:
                 self._files[column] = path.open("xb")
-            np.ascontiguousarray(columns[column], dtype=self._types[column]).tofile(self._files[column])
+            self._files[column].write(np.ascontiguousarray(columns[column], dtype=self._types[column]).data)
         self._rows += len(practice)
 
     def rows(self, practice: int) -> int:

@@ -12,6 +12,7 @@ leaves the same. The transaction checks that nobody else loaded the same practic
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -37,7 +38,7 @@ from cohortium_platform.ingest.scope import Scope, scope_of
 from cohortium_platform.ingest.staging import StagingArea
 from cohortium_platform.ingest.tabulating import TableWriter, read_tables, write_patients
 from cohortium_platform.ingest.target import LoadResult, LoadTarget, Requester
-from cohortium_platform.ingest.workbench import Workbench
+from cohortium_platform.ingest.workbench import Workbench, no_room
 from cohortium_platform.ingest.writing import Written
 from cohortium_platform.records.catalogue import Replacement, SourceState, files, publish, snapshot_current, sources
 from cohortium_platform.records.models import Load
@@ -46,6 +47,8 @@ from cohortium_platform.records.store import WrittenFile
 from cohortium_plugins.importing import Importer, ImportOptions, Unreadable
 
 __all__ = ["Run", "Transaction"]
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 """Opens the one transaction in which a load becomes visible."""
@@ -79,9 +82,11 @@ class Run:
         try:
             with self.target.store.working() as folder, Workbench(folder, self.limits) as bench:
                 result = self._load(bench, started)
-        except BaseException:
+        except BaseException as failure:
             for path in self._written:
                 self.target.store.discard(path)
+            if isinstance(failure, OSError) and failure.errno in _NO_ROOM:
+                raise no_room() from failure
             raise
         self._teller(Step.DONE, 1.0)
         return result

@@ -22,7 +22,7 @@ from cohortium_platform.errors import Unavailable
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_plugins.importing import Unreadable
 
-__all__ = ["Workbench", "literal", "name", "reading"]
+__all__ = ["Workbench", "literal", "name", "no_room", "reading"]
 
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_FAULTS: Mapping[str, tuple[str, str]] = {
@@ -114,9 +114,14 @@ def _no_room() -> Iterator[None]:
 
 def _refuse_no_room(failure: Exception) -> None:
     if any(sign in str(failure) for sign in _NO_ROOM):
-        raise Unavailable(
-            "There is not enough memory or disk for this load.", "Nothing was changed. Free some, and load it again."
-        ) from None
+        raise no_room() from None
+
+
+def no_room() -> Unavailable:
+    """Memory or disk is short."""
+    return Unavailable(
+        "There is not enough memory or disk for this load.", "Nothing was changed. Free some, and load it again."
+    )
 
 
 @contextmanager

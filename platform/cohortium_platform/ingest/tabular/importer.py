@@ -28,9 +28,9 @@ from cohortium_plugins.importing import (
     Unreadable,
 )
 
-__all__ = ["TabularImporter"]
+__all__ = ["NEEDED", "TabularImporter"]
 
-_NEEDED: Mapping[str, tuple[str, ...]] = {
+NEEDED: Mapping[str, tuple[str, ...]] = {
     "patients": ("local_id", "date_of_birth", "sex"),
     "registrations": ("local_id", "start_date"),
     "events": ("local_id", "date", "code"),
@@ -38,6 +38,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "consultations": ("local_id", "date"),
     "contacts": ("local_id", "kind"),
 }
+"""Columns without which a table cannot be read; of a trust's patients others are needed."""
 _NEEDED_OF_TRUSTS = ("local_id", "nhs_number", "date_of_birth")
 
 
@@ -139,7 +140,7 @@ class _Reader:
         """Refuse a file without the columns its table needs."""
         source = self._manifest.source or self._options.source
         is_trust = source != ImportOptions().source
-        needed = _NEEDED_OF_TRUSTS if is_trust and file.table == "patients" else _NEEDED[file.table]
+        needed = _NEEDED_OF_TRUSTS if is_trust and file.table == "patients" else NEEDED[file.table]
         for column in needed:
             if column not in columns:
                 raise Unreadable(
