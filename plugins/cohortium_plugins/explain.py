@@ -6,7 +6,7 @@ patient's rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,7 +17,7 @@ from cohortium_plugins.model.values import Scalar, Status
 from cohortium_plugins.record import Record, Result, Row
 from cohortium_plugins.remedy import Entry, find_remedy
 from cohortium_plugins.status import is_member, result_of
-from cohortium_plugins.words import Words, day_in_words
+from cohortium_plugins.words import FACTS, Words, day_in_words, plain_term
 
 __all__ = ["DecidingEvent", "Explanation", "Step", "explain", "reason_in_words"]
 
@@ -58,22 +58,33 @@ class Explanation:
     adjustments: tuple[Step, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a sentence is written from."""
+
+    definition: Definition
+    evaluation: Evaluation
+    result: Result
+    entries: tuple[Entry, ...]
+
+
 def explain(definition: Definition, indicator: Indicator, record: Record, index_date: date) -> Explanation:
     """Explain one indicator for one patient at one index date."""
     evaluation = Evaluation(record, index_date, definition.codelists)
     words = Words(definition.codelists)
     result = _result(definition, indicator, evaluation)
-    entries = None
-    if result.status in (Status.DUE, Status.OVERDUE, Status.EXCLUDED):
-        entries = find_remedy(definition, indicator, record, index_date)
+    entries: tuple[Entry, ...] = ()
+    stands = result.status is Status.EXCLUDED and _stands(indicator, result)
+    if result.status in (Status.DUE, Status.OVERDUE, Status.EXCLUDED) and not stands:
+        entries = find_remedy(definition, indicator, record, index_date) or ()
     adjustments = tuple(
         Step(item.title, (found := evaluation.value(item.when)).value, found.reason) for item in indicator.adjustments
     )
     return Explanation(
         result=result,
         title=indicator.title,
-        sentence=_sentence(definition, indicator, result, entries),
-        entries=entries or (),
+        sentence=_sentence(indicator, _Found(definition, evaluation, result, entries)),
+        entries=entries,
         events=tuple(_events(definition, indicator, evaluation)),
         applies=_step(indicator.applies, evaluation, words),
         met=_step(indicator.met, evaluation, words),
@@ -126,6 +137,15 @@ def _codelist_of(frame: nodes.Frame) -> str | None:
 
 # --- sentences ----------------------------------------------------------------------------------------------------
 
+THINGS: Mapping[str, str] = {
+    "telephone": "a telephone number",
+    "mobile": "a mobile number",
+    "email": "an email address",
+    "address": "an address",
+    "next-of-kin": "a next of kin",
+}
+"""Kinds of contact."""
+
 
 def reason_in_words(reason: str, definition: Definition) -> str:
     """Say why a status cannot be decided."""
@@ -136,18 +156,21 @@ def reason_in_words(reason: str, definition: Definition) -> str:
         )
     if kind == "source_not_loaded":
         return f"The practice's {what} have not been loaded."
+    if kind == "missing" and what in FACTS:
+        return f"The record does not say the patient's {FACTS[what]}."
     if kind == "missing":
-        return f"The record does not say the patient's {what.replace('_', ' ')}."
+        return "The record does not say enough to tell whether this is for the patient."
     if kind == "records_to":
         return f"The practice's records only run to {day_in_words(date.fromisoformat(what))}."
     return "The patient is not in this registry."
 
 
-def _sentence(definition: Definition, indicator: Indicator, result: Result, entries: tuple[Entry, ...] | None) -> str:
+def _sentence(indicator: Indicator, found: _Found) -> str:
+    result = found.result
     if result.status is Status.NOT_APPLICABLE:
-        return "This does not apply to the patient."
+        return "The patient is not in this registry." if result.reason else "This does not apply to the patient."
     if result.status is Status.NOT_EVALUATED:
-        return f"This cannot be decided. {reason_in_words(result.reason or '', definition)}"
+        return f"This cannot be decided. {reason_in_words(result.reason or '', found.definition)}"
     if result.status is Status.MET:
         again = "" if result.due_date is None else f" It falls due again on {day_in_words(result.due_date)}."
         return f"This is met.{again}"
@@ -155,27 +178,46 @@ def _sentence(definition: Definition, indicator: Indicator, result: Result, entr
     if result.status is Status.EXCLUDED:
         title = next(a.title for a in indicator.adjustments if a.name == result.adjustment)
         opening = f"This is left out of the rate: {title}. "
-    if entries is None:
-        return f"{opening}It can no longer be met: {_why_closed(result)}."
-    until = ""
-    if result.status is Status.DUE and not result.due_now and result.due_date is not None:
-        until = f" by {day_in_words(result.due_date)}"
-    return f"{opening}To turn it green, record{until}: {'; and '.join(_entry(definition, e) for e in entries)}."
+        if _stands(indicator, result):
+            return f"{opening}Nothing needs recording."
+    if not found.entries:
+        return f"{opening}{_why_closed(indicator, found)}"
+    return f"{opening}{_asking(found)}: {'; and '.join(_entry(found.definition, entry) for entry in found.entries)}."
 
 
-def _why_closed(result: Result) -> str:
-    if result.due_date is not None and result.due_date < result.index_date:
-        return f"its window closed on {day_in_words(result.due_date)}"
-    return "no single entry made today would meet it"
+def _stands(indicator: Indicator, result: Result) -> bool:
+    """Tell whether the adjustment holds whatever the day: no refusal that ends after a year, but no cervix."""
+    when = next(a.when for a in indicator.adjustments if a.name == result.adjustment)
+    return not any(isinstance(node, nodes.IndexDate) for node in nodes.walk(when))
+
+
+def _asking(found: _Found) -> str:
+    result, first = found.result, min(entry.row.date for entry in found.entries)
+    if first > result.index_date:
+        return f"It cannot be done before {day_in_words(first)}. To turn it green, record from then"
+    if not result.due_now and result.due_date is not None and result.due_date >= result.index_date:
+        return f"To turn it green, record by {day_in_words(result.due_date)}"
+    return "To turn it green, record"
+
+
+def _why_closed(indicator: Indicator, found: _Found) -> str:
+    for node in nodes.walk(indicator.met):
+        if isinstance(node, nodes.Frame) and (reason := found.evaluation.frame(node).reason) is not None:
+            return f"It cannot be met here. {reason_in_words(reason, found.definition)}"
+    result = found.result
+    if not result.due_now and result.due_date is not None and result.due_date < result.index_date:
+        return f"It can no longer be met: its window closed on {day_in_words(result.due_date)}."
+    return "It can no longer be met: nothing that could be recorded now would count."
 
 
 def _entry(definition: Definition, entry: Entry) -> str:
     if entry.codelist is None:
-        details = [item for item in (entry.row.kind, entry.row.relationship and "next of kin") if item]
-        return f"one of {entry.table}" + (f" ({details[0]})" if details else "")
+        return THINGS.get(entry.row.kind or "", "a consultation" if entry.table == "consultations" else "a contact")
     codelist = definition.codelists[entry.codelist]
     code = codelist.by_code[entry.row.code or 0]
-    category = "" if entry.category is None else f", {entry.category.replace('-', ' ')}"
-    value = "" if entry.row.value is None else ", with its value"
-    system = "local code" if code.local else "SNOMED CT"
-    return f"{codelist.title}{category}, such as ‘{code.term or 'no term given'}’ ({system} {code.code}){value}"
+    number = f"{'local code' if code.local else 'SNOMED CT'} {code.code}"
+    example = f"‘{plain_term(code.term)}’ ({number})" if code.term else number
+    value = " with its value" if entry.row.value is not None else ""
+    what = f"a prescription of {codelist.title}" if entry.table == "medications" else codelist.title
+    more = [f"‘{category.replace('-', ' ')}’" for category in entry.too_little]
+    return f"{what}{value}, for example {example}" + (f" (more is needed with {' or '.join(more)})" if more else "")

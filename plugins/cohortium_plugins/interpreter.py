@@ -54,6 +54,23 @@ class Evaluation:
         self._values: dict[nodes.Series, Value] = {}
         self._frames: dict[nodes.Frame, Rowset] = {}
 
+    def following(self, record: Record, changed: Callable[[nodes.Rows], bool]) -> Evaluation:
+        """Give the evaluation of a record that differs from this one's only in rows of the frames that changed; what is
+        already known and does not stand on them is kept.
+        """
+        stale: dict[nodes.Node, bool] = {}
+
+        def is_stale(node: nodes.Node) -> bool:
+            if node not in stale:
+                on_rows = isinstance(node, nodes.Rows) and changed(node)
+                stale[node] = on_rows or any(is_stale(child) for child in nodes.children(node))
+            return stale[node]
+
+        other = Evaluation(record, self.index_date, self.codelists)
+        other._values = {node: value for node, value in self._values.items() if not is_stale(node)}
+        other._frames = {frame: rows for frame, rows in self._frames.items() if not is_stale(frame)}
+        return other
+
     # --- frames and picks ---------------------------------------------------------------------------------------
 
     def frame(self, frame: nodes.Frame) -> Rowset:
@@ -77,16 +94,18 @@ class Evaluation:
             return Rowset((), f"no_codes:{codelist.name}")
         if frame.name in self.record.missing:
             return Rowset((), f"source_not_loaded:{frame.name}")
-        visible = [row for row in self.record.rows.get(frame.name, ()) if row.date <= self.index_date]
+        by_code = {} if codelist is None else codelist.by_code
+        visible = [
+            row
+            for row in self.record.rows.get(frame.name, ())
+            if row.date <= self.index_date and (codelist is None or row.code in by_code)
+        ]
         if frame.name == "registrations":
             visible = [row for row in visible if row.practice == self.record.practice]
         visible.sort(key=Row.order)
         if codelist is None:
             return Rowset(tuple((row, None) for row in visible))
-        by_code = codelist.by_code
-        return Rowset(
-            tuple((row, by_code[row.code].category) for row in visible if row.code is not None and row.code in by_code)
-        )
+        return Rowset(tuple((row, by_code[row.code].category) for row in visible if row.code is not None))
 
     def _filtered(self, frame: nodes.Filter) -> Rowset:
         inner = self.frame(frame.frame)
@@ -102,7 +121,7 @@ class Evaluation:
 
     def _condition_reason(self, condition: nodes.Series) -> str | None:
         """Give the first reason among the parts of a condition that are about the patient, not the row."""
-        if not any(isinstance(node, nodes.RowValue) for node in _own_parts(condition)):
+        if not _about_row(condition):
             return self.value(condition).reason
         for child in nodes.children(condition):
             if isinstance(child, nodes.Series) and (reason := self._condition_reason(child)) is not None:
@@ -191,20 +210,21 @@ class _RowEvaluation(Evaluation):
         """Give the series' value for this row."""
         if isinstance(node, nodes.RowValue):
             return Value(column(self._row, self._category, node.column, self.index_date))
-        if any(isinstance(part, nodes.RowValue) for part in _own_parts(node)):
+        if _about_row(node):
             return super().value(node)
         return self._outer.value(node)
 
 
-def _own_parts(node: nodes.Series) -> list[nodes.Node]:
-    """List the parts of a series that are about the same row: what stands inside another frame is not."""
-    parts: list[nodes.Node] = []
+@functools.lru_cache(maxsize=50_000)
+def _about_row(node: nodes.Series) -> bool:
+    """Tell whether a part of a series is about the row at hand: what stands inside another frame is not."""
     stack: list[nodes.Node] = [node]
     while stack:
         part = stack.pop()
-        parts.append(part)
+        if isinstance(part, nodes.RowValue):
+            return True
         stack.extend(child for child in nodes.children(part) if isinstance(child, nodes.Series))
-    return parts
+    return False
 
 
 def column(row: Row, category: str | None, name: str, index_date: date) -> Scalar | None:

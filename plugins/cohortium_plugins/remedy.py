@@ -1,39 +1,29 @@
-"""What entry would turn an indicator green for a patient, found by trying.
+"""What entries would turn an indicator green for a patient, found by trying.
 
-Candidates are made from the frames under `met`: an entry today for each, with a code of each category its codelist has
-and values around those the rule names. A candidate counts only when the interpreter, given the record with it, says
-`met`; so the advice is never wrong. Not here: the words (`explain`).
+An entry counts only when the interpreter, given the record with it, says `met`; so the advice is never wrong. Nothing
+is advised that would change what the record says of the patient (that a smoker does not smoke) or who is a member (a
+new diagnosis). Not here: what entries there are to try (`candidates`), the words (`explain`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 
+from cohortium_plugins.candidates import Entry, candidates, outermost_frames, sounds_neutral
 from cohortium_plugins.interpreter import Evaluation
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.definition import Code, Codelist, Definition, Indicator
+from cohortium_plugins.model.definition import Definition, Indicator
 from cohortium_plugins.model.values import Status
-from cohortium_plugins.record import Record, Row
+from cohortium_plugins.record import Record, Result, Row
 from cohortium_plugins.status import result_of
 
 __all__ = ["Entry", "find_remedy", "with_entries"]
 
-OWN_SOURCE = "cohortium"
-MOST_CODES = 24
 MOST_CANDIDATES = 200
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry that could be made: a row for a table, and the codelist that it is an entry of."""
-
-    table: str
-    codelist: str | None
-    row: Row
-    category: str | None = None
+"""For one frame."""
 
 
 def with_entries(record: Record, entries: Iterable[Entry]) -> Record:
@@ -48,132 +38,121 @@ def with_entries(record: Record, entries: Iterable[Entry]) -> Record:
 def find_remedy(
     definition: Definition, indicator: Indicator, record: Record, index_date: date
 ) -> tuple[Entry, ...] | None:
-    """Give the fewest entries found that, made on the index date, turn the indicator `met`; None when none does."""
-    known = _only_relevant(definition.codelists, record)
+    """Give the fewest entries found that turn the indicator `met`; None when none does.
 
-    def turns_green(entries: Iterable[Entry]) -> bool:
-        evaluation = Evaluation(with_entries(known, entries), index_date, definition.codelists)
-        return result_of(definition, indicator, evaluation).status is Status.MET
+    They are dated the index date. Where it falls due later, and what is recorded now would no longer count by then,
+    they are dated that later day: nobody can have next season's vaccination in summer.
+    """
+    known = _only_relevant(definition, indicator, record)
+    search = _Search(definition, indicator, known, index_date)
+    found = search.best()
+    now = search.result(())
+    if not found or now.status is not Status.DUE or now.due_date is None or now.due_date <= index_date:
+        return found
+    later = _Search(definition, indicator, known, now.due_date)
+    return found if later.turns_green(found) else later.best() or found
 
-    frames = _frames(indicator.met)
-    candidates = [list(_candidates(frame, index_date, definition.codelists)) for frame in frames]
-    for entry in _in_turn(candidates):
-        if turns_green([entry]):
-            return (entry,)
-    fitting = [_first_fitting(frame, options, known, index_date, definition) for frame, options in zip(
-        frames, candidates, strict=True)]  # fmt: skip
-    chosen = list(dict.fromkeys(entry for entry in fitting if entry is not None))
-    if not chosen or not turns_green(chosen):
+
+class _Search:
+    """Tries entries for one indicator and record on one day."""
+
+    def __init__(self, definition: Definition, indicator: Indicator, record: Record, day: date) -> None:
+        self.definition, self.indicator = definition, indicator
+        self.record = dataclasses.replace(record, records_to=None)  # an entry made now is later than they run
+        self.base = Evaluation(self.record, day, definition.codelists)
+        result_of(definition, indicator, self.base)
+        belonging = {
+            node.codelist
+            for node in nodes.walk(definition.cohort(indicator.cohort).members)
+            if isinstance(node, nodes.Rows) and node.codelist is not None
+        }
+        frames = [f for f in outermost_frames(indicator.met) if not _stands_on(f, belonging, "registrations")]
+        self.offers = {
+            frame: list(itertools.islice(candidates(frame, day, definition.codelists), MOST_CANDIDATES))
+            for frame in frames
+        }
+        self.own = {frame: _latest_category(self.base, frame) for frame in frames}
+
+    def evaluation(self, entries: Collection[Entry]) -> Evaluation:
+        """Evaluate the record with entries."""
+
+        def changed(rows: nodes.Rows) -> bool:
+            known = {} if rows.codelist is None else self.definition.codelists[rows.codelist].by_code
+            return any(e.table == rows.name and (rows.codelist is None or e.row.code in known) for e in entries)
+
+        return self.base.following(with_entries(self.record, entries), changed)
+
+    def result(self, entries: Collection[Entry]) -> Result:
+        """Give what the indicator says with the entries."""
+        return result_of(self.definition, self.indicator, self.evaluation(entries))
+
+    def turns_green(self, entries: Collection[Entry]) -> bool:
+        """Tell whether the indicator is met with the entries."""
+        return self.result(entries).status is Status.MET
+
+    def best(self) -> tuple[Entry, ...] | None:
+        """Give one entry that does; else several, without changing what the record says; else whatever does."""
+        return self.one(keep=True) or self.several(keep=True) or self.one(keep=False) or self.several(keep=False)
+
+    def one(self, *, keep: bool) -> tuple[Entry, ...] | None:
+        """Find a single entry. With `keep`, none where one like the patient's latest would not do."""
+        for frame, offers in self.offers.items():
+            good = [entry for entry in offers if self.turns_green([entry])]
+            like = [entry for entry in good if entry.category == self.own[frame]]
+            changes = self.own[frame] is not None and not like and self.own[frame] in {e.category for e in offers}
+            if good and not (keep and changes):
+                if like and not sounds_neutral(good[0].category):
+                    return (like[0],)
+                return (dataclasses.replace(good[0], too_little=self.too_little(frame, offers, good)),)
         return None
-    for entry in list(chosen):
-        rest = [other for other in chosen if other is not entry]
-        if turns_green(rest):
-            chosen = rest
-    return tuple(chosen)
+
+    def too_little(self, frame: nodes.Frame, offers: Sequence[Entry], good: Sequence[Entry]) -> tuple[str, ...]:
+        """List the categories that the frame takes but that alone do not turn the indicator green."""
+        enough = {entry.category for entry in good}
+        rest = {entry.category: entry for entry in offers if entry.category not in enough}
+        return tuple(c for c, entry in rest.items() if c is not None and self.lets_through(frame, [], entry))
+
+    def several(self, *, keep: bool) -> tuple[Entry, ...] | None:
+        """Take what each frame lets through in turn, and leave out again what is not needed."""
+        chosen: list[Entry] = []
+        for frame, offers in self.offers.items():
+            own = self.own[frame]
+            wanted = [entry for entry in offers if entry.category == own] if keep and own is not None else offers
+            fitting = next((entry for entry in wanted if self.lets_through(frame, chosen, entry)), None)
+            if fitting is not None and fitting not in chosen:
+                chosen.append(fitting)
+        if not chosen or not self.turns_green(chosen):
+            return None
+        for entry in reversed(list(chosen)):
+            rest = [other for other in chosen if other is not entry]
+            if self.turns_green(rest):
+                chosen = rest
+        return tuple(chosen)
+
+    def lets_through(self, frame: nodes.Frame, chosen: Sequence[Entry], entry: Entry) -> bool:
+        """Tell whether the frame holds a row for the entry once it is made after those chosen."""
+        made = with_entries(self.record, [*chosen, entry]).rows[entry.table][-1]
+        return any(row == made for row, _ in self.evaluation([*chosen, entry]).frame(frame).rows)
 
 
-def _in_turn(candidates: list[list[Entry]]) -> Iterator[Entry]:
-    """Yield candidates frame by frame in rounds, so that no long codelist starves the others."""
-    tried = 0
-    for position in range(max(map(len, candidates), default=0)):
-        for options in candidates:
-            if position < len(options) and tried < MOST_CANDIDATES:
-                tried += 1
-                yield options[position]
+def _stands_on(frame: nodes.Frame, codelists: set[str], table: str) -> bool:
+    while isinstance(frame, nodes.Filter | nodes.FirstOfEach):
+        frame = frame.frame
+    return isinstance(frame, nodes.Rows) and (frame.codelist in codelists or frame.name == table)
 
 
-def _first_fitting(
-    frame: nodes.Frame, options: list[Entry], record: Record, index_date: date, definition: Definition
-) -> Entry | None:
-    """Give the first candidate that the frame lets through, unless it already has a row of today."""
-    for entry in options:
-        evaluation = Evaluation(with_entries(record, [entry]), index_date, definition.codelists)
-        if any(row.source == OWN_SOURCE for row, _ in evaluation.frame(frame).rows):
-            return entry
-    return None
+def _latest_category(evaluation: Evaluation, frame: nodes.Frame) -> str | None:
+    rows = evaluation.frame(frame).rows
+    return rows[-1][1] if rows else None
 
 
-def _only_relevant(codelists: Mapping[str, Codelist], record: Record) -> Record:
-    """Leave out coded rows that no codelist of the definition knows, to make trying cheap."""
-    codes = {code for codelist in codelists.values() for code in codelist.by_code}
+def _only_relevant(definition: Definition, indicator: Indicator, record: Record) -> Record:
+    """Leave out coded rows that the indicator and its cohort do not look at, to make trying cheap."""
+    roots = (*indicator.nodes(), *definition.cohort(indicator.cohort).nodes())
+    named = {getattr(node, "codelist", None) for node in nodes.walk(*roots)}
+    codes = {code for name in named if name is not None for code in definition.codelists[name].by_code}
     rows = {
         table: tuple(row for row in kept if row.code is None or row.code in codes)
         for table, kept in record.rows.items()
     }
     return dataclasses.replace(record, rows=rows)
-
-
-def _frames(met: nodes.Series) -> list[nodes.Frame]:
-    """List the outermost frames under a rule, in order."""
-    inner: set[nodes.Node] = set()
-    frames = [node for node in nodes.walk(met) if isinstance(node, nodes.Frame)]
-    for frame in frames:
-        if isinstance(frame, nodes.Filter | nodes.FirstOfEach):
-            inner.add(frame.frame)
-    return [frame for frame in frames if frame not in inner]
-
-
-def _chain(frame: nodes.Frame) -> tuple[nodes.Rows, list[nodes.Series]]:
-    """Give what a frame stands on, and the conditions on the way."""
-    conditions: list[nodes.Series] = []
-    while not isinstance(frame, nodes.Rows):
-        if isinstance(frame, nodes.Filter):
-            conditions.append(frame.condition)
-            frame = frame.frame
-        elif isinstance(frame, nodes.FirstOfEach):
-            frame = frame.frame
-        else:
-            message = f"{type(frame).__name__} is no frame that a remedy can be found for"
-            raise TypeError(message)
-    return frame, conditions
-
-
-def _candidates(frame: nodes.Frame, day: date, codelists: Mapping[str, Codelist]) -> Iterator[Entry]:
-    rows, conditions = _chain(frame)
-    if rows.name == "registrations":
-        return
-    codes: Iterable[Code | None] = [None] if rows.codelist is None else _codes(codelists[rows.codelist])
-    values = _constants(conditions, "value")
-    numbers = sorted({v for v in values if isinstance(v, float)})
-    middles = [(low + high) / 2 for low, high in itertools.pairwise(numbers)]
-    around = [None, *middles, *numbers, *(n + 1 for n in numbers), *(n - 1 for n in numbers)]
-    for kind in _texts(conditions, "kind"):
-        for relationship in _texts(conditions, "relationship"):
-            for code in codes:
-                for value in around:
-                    row = Row(
-                        day,
-                        code=None if code is None else code.code,
-                        value=value,
-                        kind=kind,
-                        relationship=relationship,
-                        source=OWN_SOURCE,
-                    )
-                    yield Entry(rows.name, rows.codelist, row, None if code is None else code.category)
-
-
-def _codes(codelist: Codelist) -> list[Code]:
-    """Give one code of each category; a list without categories gives its first."""
-    by_category: dict[str | None, Code] = {}
-    for code in codelist.codes:
-        by_category.setdefault(code.category, code)
-    return list(by_category.values())[:MOST_CODES]
-
-
-def _constants(conditions: list[nodes.Series], column: str) -> list[object]:
-    """List the constants that conditions compare a column with."""
-    found: list[object] = []
-    for node in nodes.walk(*conditions):
-        if isinstance(node, nodes.Compare) and _is_column(node.left, column) and isinstance(node.right, nodes.Constant):
-            found.append(node.right.value)
-        if isinstance(node, nodes.IsIn) and _is_column(node.operand, column):
-            found.extend(node.values)
-    return found
-
-
-def _is_column(node: nodes.Series, column: str) -> bool:
-    return isinstance(node, nodes.RowValue) and node.column == column
-
-
-def _texts(conditions: list[nodes.Series], column: str) -> list[str | None]:
-    return [value for value in _constants(conditions, column) if isinstance(value, str)] or [None]

@@ -5,6 +5,7 @@ Every kind of node has its words here; a test fails on one that has none. Not he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
 
@@ -13,7 +14,7 @@ from cohortium_plugins.model.definition import Adjustment, Codelist, Cohort, Def
 from cohortium_plugins.model.nodes import ArithmeticOp, CompareOp, How
 from cohortium_plugins.model.values import Duration, Scalar
 
-__all__ = ["Words", "day_in_words"]
+__all__ = ["FACTS", "Words", "day_in_words", "plain_term"]
 
 FACTS: Mapping[str, str] = {
     "date_of_birth": "date of birth",
@@ -67,6 +68,11 @@ def day_in_words(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
+def plain_term(term: str) -> str:
+    """Give a SNOMED CT term without the tag in brackets at its end: ‘Cancer care review (procedure)’."""
+    return _TAG.sub("", term)
+
+
 def _scalar(value: Scalar) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -75,6 +81,12 @@ def _scalar(value: Scalar) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value) if isinstance(value, Duration | int) else f"‘{value}’"
+
+
+_TAG = re.compile(
+    r" \((?:disorder|finding|situation|procedure|regime/therapy|observable entity|life style|record artifact|"
+    r"assessment scale|morphologic abnormality|context-dependent category|AMP|event|specimen)\)$"
+)
 
 
 class Words:

@@ -7,7 +7,14 @@ Not here: the timed QOF indicators on review and support (`qof`).
 from __future__ import annotations
 
 from cohortium_pack_cancer_care.cohort import cancer_cohort
-from cohortium_pack_cancer_care.phrases import YEAR, declined_category, in_date, performed, since_diagnosis
+from cohortium_pack_cancer_care.phrases import (
+    YEAR,
+    declined_category,
+    in_date,
+    performed,
+    since_diagnosis,
+    smoking_statuses,
+)
 from cohortium_plugins.authoring import Indicator
 from cohortium_plugins.language import all_of, case, count_true, events, minimum_of, text, when
 
@@ -41,7 +48,7 @@ _parts = [
     events("cancer-holistic-needs-assessment").latest(),
     events("care-planning").where_category("plan-agreed", "plan-reviewed").latest(),
     events("medication-review").latest(),
-    events("smoking-status").latest(),
+    smoking_statuses().latest(),
 ]
 _parts_in_date = [in_date(part.date, YEAR) for part in _parts]
 
@@ -59,7 +66,10 @@ comprehensive_review = Indicator(
     evidence=_parts,
     shows=[count_true(*_parts_in_date), text(f"of {len(_parts)} parts")],
     source="North Central London cancer registry, row 'Cancer Care - Comprehensive Review'",
-    unsure="Which parts make it up is a proposal of our own; the old registry did not say.",
+    unsure=(
+        "Which parts make it up is a proposal of our own; the old registry did not say. A smoking status from before "
+        "age 11 is ignored, as in QOF practice."
+    ),
 )
 
 _summary = since_diagnosis(events("cancer-end-of-treatment-summary")).latest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cohortium_pack_cancer_care.cohort import cancer_cohort
 from cohortium_pack_cancer_care.phrases import (
+    SMOKING_AGE,
     YEAR,
     bmi_values,
     declined_category,
@@ -12,6 +13,7 @@ from cohortium_pack_cancer_care.phrases import (
     later_of,
     performed,
     since_diagnosis,
+    smoking_statuses,
 )
 from cohortium_plugins.authoring import Indicator
 from cohortium_plugins.language import (
@@ -61,12 +63,11 @@ alcohol = Indicator(
 
 # --- smoking ----------------------------------------------------------------------------------------------------
 
-SMOKING_AGE = 11
 AMOUNTS = (230056004, 230057008, 230058003, 266918002, 836001000000109)
 """Codes among the current smokers that state an amount (cigarettes, cigars, pipe, any tobacco, waterpipe): 0 is no
 smoker. Minutes from waking to the first cigarette are no amount."""
 
-_statuses = events("smoking-status").on_or_after(patient.birthday(SMOKING_AGE))
+_statuses = smoking_statuses()
 _smoked_earlier = _statuses.where(
     (category == "current") & (value.is_missing | (value != 0) | ~code.is_in(*AMOUNTS))
 ).exists

@@ -25,6 +25,7 @@ from cohortium_plugins.model.definition import Adjustment
 from cohortium_plugins.model.values import Duration
 
 __all__ = [
+    "SMOKING_AGE",
     "YEAR",
     "bmi_values",
     "declined_category",
@@ -33,9 +34,11 @@ __all__ = [
     "later_of",
     "performed",
     "since_diagnosis",
+    "smoking_statuses",
 ]  # fmt: skip
 
 YEAR = months(12)
+SMOKING_AGE = 11
 
 
 def since_diagnosis(frame: Frame) -> Frame:
@@ -68,6 +71,11 @@ def bmi_values() -> Frame:
     """Give body mass indexes with a plausible number: 10 to 100 kg/m2 (sources differ, 5 to 400 in one)."""
     lowest, highest = 10, 100
     return events("bmi-value").where(value.between(lowest, highest))
+
+
+def smoking_statuses() -> Frame:
+    """Give smoking statuses from age 11 on; earlier ones are ignored."""
+    return events("smoking-status").on_or_after(patient.birthday(SMOKING_AGE))
 
 
 def later_of(first: Pick, second: Pick) -> tuple[Series, Series]:
