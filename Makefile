@@ -56,6 +56,9 @@ fix: $(VENV)/installed-dev ## mend what a machine can mend
 bench: $(VENV)/installed-dev ## measure; prints numbers with the machine, never fails on time
 	@$(BIN)/python -m pytest -q -s tests/benchmarks -p no:cacheprovider -o python_files='bench_*.py'
 
+fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for long (FUZZ_EXAMPLES=20000)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest -q tests/platform/test_engine_agreement.py
+
 lock: ## pin every package anew, with hashes and no addresses (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo -o deploy/requirements.txt pyproject.toml deploy/requirements.in
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt pyproject.toml deploy/requirements.in
