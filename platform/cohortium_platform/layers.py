@@ -2,7 +2,8 @@
 
 Here: the search for modules of an agreed name. Not here: what is done with them. A domain that has tables calls the
 module `models.py`, one that has jobs calls it `tasks.py`, and nothing more needs to be registered. The packages that
-are searched are those of the entry-point group `cohortium.layers`, so that the platform imports no higher layer by name.
+are searched are those of the entry-point group `cohortium.layers`, so that the platform imports no higher layer by
+name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Generated definitions and records: DuckDB says of every row what the interpreter says.
 
-Definitions are drawn by Hypothesis, which shrinks what differs. Records are drawn from a seed, many patients at once, since
-a definition costs far more to compile than a patient to evaluate. FUZZ_EXAMPLES sets how many definitions are tried.
+Definitions are drawn by Hypothesis, which shrinks what differs. Records are drawn from a seed, many patients at once,
+since a definition costs far more to compile than a patient to evaluate. FUZZ_EXAMPLES sets how many are tried.
 """
 
 import os
@@ -10,6 +10,9 @@ from datetime import date, timedelta
 from functools import reduce
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cohortium_platform.engine import duckdb_compile
 from cohortium_platform.engine.duckdb import evaluate
 from cohortium_platform.engine.duckdb_running import EngineSettings
@@ -36,24 +39,26 @@ from cohortium_plugins.model.serialise import NODE_TYPES, bind, to_json
 from cohortium_plugins.record import Record, Row
 from cohortium_plugins.status import evaluate as interpret
 from cohortium_plugins.status import is_member
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 BOOL, DATE, NUMBER, TEXT, CODE, DURATION = ValueType
 
-# --- what rules and records are drawn from ----------------------------------------------------------------------------
+# --- what rules and records are drawn from --------------------------------------------------------------------------
 
 INDEX_DATES = [date(2025, 3, 31), date(2024, 2, 29), date(2025, 2, 28), date(2024, 9, 1)]
 STEPS = [timedelta(days=n) for n in (0, 0, 1, -1, -2, -28, -31, -91, -365, -366, -730, -1461, 30)]
-DAYS = sorted({day + step for day in INDEX_DATES for step in STEPS} | {date(2024, 2, 29), date(2000, 2, 29), date(1, 1, 1)})
+DAYS = sorted(
+    {day + step for day in INDEX_DATES for step in STEPS} | {date(2024, 2, 29), date(2000, 2, 29), date(1, 1, 1)}
+)
 BIRTHS = [None, date(1960, 2, 29), date(1975, 3, 31), date(1985, 4, 1), date(2007, 9, 2), date(1925, 1, 1)]
 NUMBERS = [0.0, -0.0, 1.0, 2.0, 2.5, -3.0, 0.1, 0.2, 30.0, 1e16, 1e308, -1e308]
 WORDS = ["x", "y", "done", "first", "new", "review", "gp", "RT1", "telephone", "female", "A1", "B2", "it's"]
 LISTS = {
     "a": Codelist("a", "A", "s", "1", (Code(1, "", "x"), Code(2, "", "y"), Code(3, ""))),
     "b": Codelist("b", "B", "s", "1", (Code(3, "", "x"), Code(4, "", "done"), Code(5, "", "x"), Code(5, "", "y"))),
-    "groups": Codelist("groups", "G", "s", "1", (Code(1, "", "one"), Code(2, "", "one"), Code(4, "", "two"), Code(5, ""))),
+    "groups": Codelist(
+        "groups", "G", "s", "1", (Code(1, "", "one"), Code(2, "", "one"), Code(4, "", "two"), Code(5, ""))
+    ),
     "empty": Codelist("empty", "E", "s", "1", ()),
 }
 PARAMETERS = (
@@ -76,7 +81,9 @@ def constants(kind):
         NUMBER: st.sampled_from(NUMBERS),
         TEXT: st.sampled_from(WORDS),
         CODE: st.integers(1, 6),
-        DURATION: st.builds(Duration, st.sampled_from([0, 1, 3, 12, 13, -1, 31, 60, 10**7, -(10**9)]), st.sampled_from(Unit)),
+        DURATION: st.builds(
+            Duration, st.sampled_from([0, 1, 3, 12, 13, -1, 31, 60, 10**7, -(10**9)]), st.sampled_from(Unit)
+        ),
     }[kind].map(lambda value: nodes.Constant(value, kind))
 
 
@@ -101,7 +108,9 @@ class Draw:
         return self.pick(kinds if ordered else [*kinds, DURATION])
 
     def frame(self, depth, table=None):
-        table = table or self.pick(["events", "events", "events", "medications", "consultations", "contacts", "registrations"])
+        table = table or self.pick(
+            ["events", "events", "events", "medications", "consultations", "contacts", "registrations"]
+        )
         maker = self.pick([FRAMES[0], FRAMES[0], *(FRAMES[1:] if depth > 0 else ())])
         return maker(self, depth, table)
 
@@ -278,7 +287,7 @@ def definitions(draw):
     return bind(definition, {p.name: d.pick(list(p.choices)) for p in PARAMETERS})
 
 
-# --- records -----------------------------------------------------------------------------------------------------------
+# --- records --------------------------------------------------------------------------------------------------------
 
 PRACTICES = ["A1", "B2", "C3"]
 TABLES = ["events", "medications", "consultations", "contacts"]
@@ -335,7 +344,7 @@ def registered_at(record, day):
     return max(((s.date, s.practice) for s in running), default=(None, None))[1]
 
 
-# --- both engines -------------------------------------------------------------------------------------------------------
+# --- both engines ---------------------------------------------------------------------------------------------------
 
 
 def by_interpreter(definition, records, index_dates):
@@ -347,7 +356,9 @@ def by_interpreter(definition, records, index_dates):
             results.extend(interpret(definition, record, day))
             evaluation = Evaluation(record, day, definition.codelists)
             members.extend(
-                a_member(definition, cohort, evaluation) for cohort in definition.cohorts if is_member(evaluation, cohort)
+                a_member(definition, cohort, evaluation)
+                for cohort in definition.cohorts
+                if is_member(evaluation, cohort)
             )
     plain = [{name: getattr(result, name) for name in result.__slots__} for result in results]
     return plain, members

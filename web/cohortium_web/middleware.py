@@ -108,7 +108,8 @@ class RequestNumber:
 
 def _unspoken(failure: Exception) -> BaseException:
     """The failure's kind and traceback without its words."""
-    return type(failure.__class__.__name__, (Exception,), {})().with_traceback(failure.__traceback__)
+    nameless: type[Exception] = type(failure.__class__.__name__, (Exception,), {})
+    return nameless().with_traceback(failure.__traceback__)
 
 
 class ProtectiveHeaders:
