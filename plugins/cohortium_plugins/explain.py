@@ -17,11 +17,13 @@ from cohortium_plugins.model.values import Scalar, Status
 from cohortium_plugins.record import Record, Result, Row
 from cohortium_plugins.remedy import Entry, find_remedy
 from cohortium_plugins.status import is_member, result_of
-from cohortium_plugins.words import FACTS, Words, day_in_words, plain_term
+from cohortium_plugins.wording import FACTS, day_in_words, plain_term
+from cohortium_plugins.words import Words
 
 __all__ = ["DecidingEvent", "Explanation", "Step", "explain", "reason_in_words"]
 
 MOST_EVENTS = 20
+JOINED = "the day of joining the registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class _Found:
 def explain(definition: Definition, indicator: Indicator, record: Record, index_date: date) -> Explanation:
     """Explain one indicator for one patient at one index date."""
     evaluation = Evaluation(record, index_date, definition.codelists)
-    words = Words(definition.codelists)
+    words = Words(definition.codelists, {definition.cohort(indicator.cohort).since: JOINED})
     result = _result(definition, indicator, evaluation)
     entries: tuple[Entry, ...] = ()
     stands = result.status is Status.EXCLUDED and _stands(indicator, result)
@@ -103,9 +105,20 @@ def _result(definition: Definition, indicator: Indicator, evaluation: Evaluation
 
 def _step(node: nodes.Series, evaluation: Evaluation, words: Words) -> Step:
     found = evaluation.value(node)
-    parts = [child for child in nodes.children(node) if isinstance(child, nodes.Series) and _worth_showing(child)]
+    children = () if node in words.named else nodes.children(node)
+    parts = [child for child in children if isinstance(child, nodes.Series) and _worth_showing(child)]
+    if len(parts) == 1 and isinstance(node, nodes.And | nodes.Or):
+        return _step(parts[0], evaluation, words)
     steps = tuple(_step(child, evaluation, words) for child in parts)
-    return Step(words.of(node), found.value, found.reason, steps)
+    return Step(HEADINGS.get(type(node)) or words.of(node), found.value, found.reason, steps)
+
+
+HEADINGS: Mapping[type[nodes.Node], str] = {
+    nodes.And: "all of these",
+    nodes.Or: "any of these",
+    nodes.CountTrue: "how many of these hold",
+}
+"""What stands above parts that are shown one by one, rather than all of them again in one sentence."""
 
 
 def _worth_showing(node: nodes.Series) -> bool:

@@ -1,99 +1,48 @@
 """A definition in plain English, for a clinician to read and sign.
 
-Every kind of node has its words here; a test fails on one that has none. Not here: values (`explain`).
+Every kind of node has its words here; a test fails on one that has none. Not here: values (`explain`), the fixed words
+(`wording`).
 """
+
+# Longer than 250 lines because each node type has its words here, one beside the other.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Adjustment, Codelist, Cohort, Definition, Indicator
-from cohortium_plugins.model.nodes import ArithmeticOp, CompareOp, How
-from cohortium_plugins.model.values import Duration, Scalar
-
-__all__ = ["FACTS", "Words", "day_in_words", "plain_term"]
-
-FACTS: Mapping[str, str] = {
-    "date_of_birth": "date of birth",
-    "sex": "sex",
-    "ethnicity": "ethnic category",
-    "imd_decile": "deprivation decile",
-    "practice": "practice",
-    "date_of_death": "date of death",
-    "is_registered": "registered and alive",
-    "registered_since": "the start of registration",
-    "records_to": "the date the records run to",
-}
-TABLES: Mapping[str, str] = {
-    "consultations": "consultations",
-    "registrations": "registrations",
-    "contacts": "contacts on record",
-}
-COLUMNS: Mapping[str, str] = {"date": "the day", "end_date": "the last day", "kind": "the kind"}
-PICKS: Mapping[How, str] = {
-    How.EARLIEST: "the first of",
-    How.LATEST: "the latest of",
-    How.HIGHEST: "the highest of",
-    How.LOWEST: "the lowest of",
-}
-COMPARISONS: Mapping[CompareOp, str] = {
-    CompareOp.EQ: "is",
-    CompareOp.NE: "is not",
-    CompareOp.LT: "is below",
-    CompareOp.LE: "is at most",
-    CompareOp.GT: "is above",
-    CompareOp.GE: "is at least",
-}
-DATE_COMPARISONS: Mapping[CompareOp, str] = {
-    CompareOp.EQ: "is on",
-    CompareOp.NE: "is not on",
-    CompareOp.LT: "is before",
-    CompareOp.LE: "is on or before",
-    CompareOp.GT: "is after",
-    CompareOp.GE: "is on or after",
-}
-ARITHMETIC: Mapping[ArithmeticOp, str] = {
-    ArithmeticOp.ADD: "plus",
-    ArithmeticOp.SUBTRACT: "minus",
-    ArithmeticOp.MULTIPLY: "times",
-    ArithmeticOp.DIVIDE: "divided by",
-}
-
-
-def day_in_words(day: date) -> str:
-    """Write a day as 6 August 2025."""
-    return f"{day.day} {day:%B %Y}"
-
-
-def plain_term(term: str) -> str:
-    """Give a SNOMED CT term without the tag in brackets at its end: ‘Cancer care review (procedure)’."""
-    return _TAG.sub("", term)
-
-
-def _scalar(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, date):
-        return day_in_words(value)
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value) if isinstance(value, Duration | int) else f"‘{value}’"
-
-
-_TAG = re.compile(
-    r" \((?:disorder|finding|situation|procedure|regime/therapy|observable entity|life style|record artifact|"
-    r"assessment scale|morphologic abnormality|context-dependent category|AMP|event|specimen)\)$"
+from cohortium_plugins.model.nodes import CompareOp
+from cohortium_plugins.model.values import Duration, Scalar, Unit
+from cohortium_plugins.wording import (
+    ARITHMETIC,
+    COLUMNS,
+    COMPARISONS,
+    DATE_COMPARISONS,
+    EXTREMES,
+    FACTS,
+    PICKS,
+    RANGES,
+    ROW_COMPARISONS,
+    TABLES,
+    label,
+    listed,
+    ordinal,
+    plain_term,
+    scalar,
 )
+
+__all__ = ["Words"]
 
 
 class Words:
     """Renders the parts of one definition."""
 
-    def __init__(self, codelists: Mapping[str, Codelist]) -> None:
-        self.codelists = codelists
+    def __init__(self, codelists: Mapping[str, Codelist], named: Mapping[nodes.Node, str] | None = None) -> None:
+        """Take codelists, and nodes that have a name of their own (the day of joining the registry)."""
+        self.codelists, self.named = codelists, named or {}
 
     def codelist(self, name: str) -> str:
         """Name a codelist."""
@@ -101,7 +50,12 @@ class Words:
 
     def of(self, node: nodes.Node) -> str:
         """Give a node's words."""
-        return _WORDS[type(node)](self, node)
+        return self.named.get(node) or _WORDS[type(node)](self, node)
+
+    def term(self, code: Scalar) -> str:
+        """Give a code with the term it has in one of the codelists."""
+        found = (c.by_code[code].term for c in self.codelists.values() if isinstance(code, int) and code in c.by_code)
+        return f"‘{plain_term(next(found, str(code)))}’"
 
     def definition(self, definition: Definition) -> str:
         """Give the whole definition as Markdown."""
@@ -139,39 +93,87 @@ class Words:
 def _rows(words: Words, node: nodes.Rows) -> str:
     if node.codelist is None:
         return TABLES[node.name]
-    kind = "prescriptions" if node.name == "medications" else "entries"
-    return f"{kind} of {words.codelist(node.codelist)}"
+    return f"{'prescriptions of ' if node.name == 'medications' else ''}{words.codelist(node.codelist)}"
 
 
-def _filter(words: Words, node: nodes.Filter) -> str:
+def _frame(words: Words, frame: nodes.Frame, verb: str = "") -> str:
+    """Say a frame: what it stands on, its categories in brackets, the verb, then what its rows must be."""
     conditions: list[nodes.Series] = []
-    frame: nodes.Frame = node
     while isinstance(frame, nodes.Filter):
         own = frame.condition.operands if isinstance(frame.condition, nodes.And) else (frame.condition,)
         conditions[:0] = own
         frame = frame.frame
-    return f"{words.of(frame)} {_listed([_row_condition(words, item) for item in conditions], 'and')}"
+    kinds = [said for item in conditions if (said := _kind(item)) is not None]
+    rest = _joined([_row_condition(words, item) for item in conditions if _kind(item) is None])
+    brackets = f" ({', '.join(kinds)})" if kinds else ""
+    return " ".join(part for part in (f"{words.of(frame)}{brackets}", verb, rest) if part)
+
+
+def _kind(node: nodes.Series) -> str | None:
+    """Give the words for a condition on category, kind or episode, which stand in brackets; None for any other."""
+    plain = ("category", "kind", "episode", "relationship")
+    operands = node.operands if isinstance(node, nodes.Or) else (node,)
+    said: list[str] = []
+    for item in operands:
+        inner = item.operand if isinstance(item, nodes.Not | nodes.IsMissing) else item
+        match inner:
+            case nodes.RowValue(column=name) if name in plain and isinstance(item, nodes.IsMissing):
+                said.append(f"{name} not given")
+            case nodes.IsIn(operand=nodes.RowValue(column=name), values=values) if name in plain:
+                negated = "not " if isinstance(item, nodes.Not) else ""
+                after = f" {name}" if name == "episode" else ""
+                said.append(negated + listed([label(value) for value in values], "or") + after)
+            case nodes.Compare(
+                op=CompareOp.EQ, left=nodes.RowValue(column=name), right=nodes.Constant(value=value)
+            ) if name in plain and inner is item:
+                said.append(label(value) if name != "relationship" else f"{name} {label(value)}")
+            case _:
+                return None
+    if len(said) > 1 and any(item.startswith("not ") for item in said):
+        said = [item for item in said if item.startswith("not ")]
+    return listed(said, "or")
+
+
+def _joined(said: Sequence[str]) -> str:
+    """Join the conditions of a row; a lower and an upper bound become one range."""
+    parts = list(said)
+    for first, second in pairwise(said):
+        for low, high, between in RANGES:
+            if first.startswith(low) and second.startswith(high) and first in parts and second in parts:
+                parts[parts.index(first)] = f"{between} {first.removeprefix(low)} to {second.removeprefix(high)}"
+                parts.remove(second)
+    return listed(parts, "and") if parts else ""
 
 
 def _row_condition(words: Words, node: nodes.Series) -> str:
-    """Say what a row must be: 'on or after 1 April 2003', 'with the category ‘primary’'."""
+    """Say what a row must be: 'on or after 1 April 2003', 'in the last 12 months', 'with a value of at least 10'."""
     if isinstance(node, nodes.Compare) and isinstance(node.left, nodes.RowValue):
-        if node.left.column == "date":
-            return f"{DATE_COMPARISONS[node.op].removeprefix('is ')} {words.of(node.right)}"
-        verb = "" if node.op is CompareOp.EQ else f"{COMPARISONS[node.op].removeprefix('is ')} "
-        return f"with {words.of(node.left)} {verb}{words.of(node.right)}"
-    if isinstance(node, nodes.IsIn) and isinstance(node.operand, nodes.RowValue):
-        values = _listed([_scalar(item) for item in node.values], "or")
-        return f"with {words.of(node.operand)} {values}"
+        return _row_comparison(words, node, node.left.column)
+    if isinstance(node, nodes.IsIn) and isinstance(node.operand, nodes.RowValue) and node.operand.column == "code":
+        return f"as {listed([words.term(item) for item in node.values], 'or')}"
+    if isinstance(node, nodes.IsMissing) and isinstance(node.operand, nodes.RowValue):
+        return f"without a {node.operand.column}"
     return f"where {_inner(words, node)}"
 
 
-def _first_of_each(words: Words, node: nodes.FirstOfEach) -> str:
-    return f"{words.of(node.frame)} that begin a new {words.codelist(node.codelist)}"
+def _row_comparison(words: Words, node: nodes.Compare, column: str) -> str:
+    right = node.right
+    back = column == "date" and node.op is CompareOp.GE and isinstance(right, nodes.DateAdd) and right.sign < 0
+    if back and isinstance(right, nodes.DateAdd) and _today(right.date):
+        return f"in the last {words.of(right.duration)}"
+    if column == "date":
+        return f"{DATE_COMPARISONS[node.op].removeprefix('is ')} {words.of(right)}"
+    if column == "code" and isinstance(right, nodes.Constant):
+        return f"{'' if node.op is CompareOp.EQ else 'not '}as {words.term(right.value)}"
+    return f"with a {column} {ROW_COMPARISONS[node.op]}{words.of(right)}"
+
+
+def _today(node: nodes.Series) -> bool:
+    return isinstance(node, nodes.IndexDate)
 
 
 def _pick(words: Words, node: nodes.Pick) -> str:
-    return f"{PICKS[node.how]} {words.of(node.frame)}"
+    return f"{PICKS[node.how]} {_frame(words, node.frame)}"
 
 
 def _pick_value(words: Words, node: nodes.PickValue) -> str:
@@ -183,43 +185,71 @@ def _row_value(_words: Words, node: nodes.RowValue) -> str:
 
 
 def _compare(words: Words, node: nodes.Compare) -> str:
-    verbs = DATE_COMPARISONS if node.left.type == "date" else COMPARISONS
-    return f"{words.of(node.left)} {verbs[node.op]} {words.of(node.right)}"
+    left, right = node.left, node.right
+    if node.op is CompareOp.GE and isinstance(left, nodes.DateAdd) and left.sign > 0 and _today(right):
+        return f"{_subject(words, left.date)} is in the last {words.of(left.duration)}"
+    if node.op is CompareOp.GE and isinstance(right, nodes.DateAdd) and right.sign < 0 and _today(right.date):
+        return f"{_subject(words, left)} is in the last {words.of(right.duration)}"
+    verbs = DATE_COMPARISONS if left.type == "date" else COMPARISONS
+    return f"{_inner(words, left)} {verbs[node.op]} {_operand(words, right, code=left.type == 'code')}"
+
+
+def _subject(words: Words, node: nodes.Series) -> str:
+    """Say what a date belongs to rather than the date: 'the latest ‘Medication review’'."""
+    is_date = isinstance(node, nodes.PickValue) and node.column == "date" and node not in words.named
+    return words.of(node.pick if is_date and isinstance(node, nodes.PickValue) else node)
+
+
+def _operand(words: Words, node: nodes.Series, *, code: bool) -> str:
+    if not isinstance(node, nodes.Constant):
+        return words.of(node)
+    return words.term(node.value) if code else label(node.value)
 
 
 def _is_in(words: Words, node: nodes.IsIn) -> str:
-    return f"{words.of(node.operand)} is {_listed([_scalar(item) for item in node.values], 'or')}"
-
-
-def _listed(items: list[str], last: str) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+    say = words.term if node.operand.type == "code" else label
+    return f"{words.of(node.operand)} is {listed([say(item) for item in node.values], 'or')}"
 
 
 def _and(words: Words, node: nodes.And) -> str:
     parts = [item for item in node.operands if not (isinstance(item, nodes.Constant) and item.value is True)]
-    return _listed([_inner(words, item) for item in parts] or ["always"], "and")
+    return listed([_inner(words, item) for item in parts] or ["always"], "and")
 
 
 def _or(words: Words, node: nodes.Or) -> str:
-    return _listed([_inner(words, item) for item in node.operands], "or")
+    return listed([_inner(words, item) for item in node.operands], "or")
 
 
 def _inner(words: Words, node: nodes.Series) -> str:
     said = words.of(node)
-    return f"({said})" if isinstance(node, nodes.And | nodes.Or) else said
+    return f"({said})" if isinstance(node, nodes.And | nodes.Or | nodes.Case) and node not in words.named else said
+
+
+def _exists(words: Words, node: nodes.Exists) -> str:
+    return _frame(words, node.frame, "recorded")
 
 
 def _not(words: Words, node: nodes.Not) -> str:
     if isinstance(node.operand, nodes.IsMissing):
         return f"{words.of(node.operand.operand)} is known"
     if isinstance(node.operand, nodes.Exists):
-        return f"there are no {words.of(node.operand.frame)}"
-    return f"it is not so that {_inner(words, node.operand)}"
+        return f"no {words.of(node.operand)}"
+    return f"not: {_inner(words, node.operand)}"
 
 
 def _date_add(words: Words, node: nodes.DateAdd) -> str:
-    direction = "after" if node.sign > 0 else "before"
-    return f"{words.of(node.duration)} {direction} {words.of(node.date)}"
+    born = isinstance(node.date, nodes.PatientFact) and node.date.name == "date_of_birth"
+    constant = node.duration.value if isinstance(node.duration, nodes.Constant) else None
+    if born and node.sign > 0 and isinstance(constant, Duration) and constant.unit is Unit.YEARS:
+        return f"the {ordinal(constant.count)} birthday"
+    forward = (node.sign > 0) is not (isinstance(constant, Duration) and constant.count < 0)
+    length = str(Duration(abs(constant.count), constant.unit)) if isinstance(constant, Duration) else None
+    return f"{length or words.of(node.duration)} {'after' if forward else 'before'} {words.of(node.date)}"
+
+
+def _season_start(words: Words, node: nodes.SeasonStart) -> str:
+    said = f"the latest {node.day} {date(2000, node.month, 1):%B}"
+    return said if _today(node.date) else f"{said} on or before {words.of(node.date)}"
 
 
 def _difference(words: Words, node: nodes.DateDifference) -> str:
@@ -230,30 +260,36 @@ def _difference(words: Words, node: nodes.DateDifference) -> str:
 
 def _case(words: Words, node: nodes.Case) -> str:
     parts = [
-        f"{words.of(value)} if {words.of(condition)}"
+        f"{_branch(words, value)} if {words.of(condition)}"
         for condition, value in zip(node.conditions, node.values, strict=True)
     ]
     if node.otherwise is not None:
-        parts.append(f"otherwise {words.of(node.otherwise)}")
-    return "; else ".join(parts)
+        parts.append(f"otherwise {_branch(words, node.otherwise)}")
+    return "; ".join(parts)
+
+
+def _branch(words: Words, node: nodes.Series) -> str:
+    if isinstance(node, nodes.Constant):
+        return {True: "yes", False: "no"}[node.value] if isinstance(node.value, bool) else label(node.value)
+    return words.of(node)
 
 
 def _extreme(words: Words, node: nodes.Extreme) -> str:
-    dates = node.type == "date"
-    word = ("latest" if dates else "highest") if node.highest else ("earliest" if dates else "lowest")
-    return f"the {word} of {_listed([words.of(item) for item in node.operands], 'and')}"
+    of_two, of_more = EXTREMES[node.type == "date", node.highest]
+    word = of_two if len(node.operands) <= 2 else of_more  # noqa: PLR2004 - English has a form for two
+    return f"the {word} of ({listed([words.of(item) for item in node.operands], 'and')})"
 
 
 def _constant(_words: Words, node: nodes.Constant) -> str:
     if isinstance(node.value, bool):
         return "always" if node.value else "never"
-    return _scalar(node.value)
+    return scalar(node.value)
 
 
 _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.Rows: _rows,
-    nodes.Filter: _filter,
-    nodes.FirstOfEach: _first_of_each,
+    nodes.Filter: _frame,
+    nodes.FirstOfEach: lambda words, node: f"{words.of(node.frame)} that begins a new {words.codelist(node.codelist)}",
     nodes.Pick: _pick,
     nodes.PickValue: _pick_value,
     nodes.RowValue: _row_value,
@@ -261,9 +297,9 @@ _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.IndexDate: lambda _words, _node: "the index date",
     nodes.ParameterValue: lambda _words, node: f"the parameter ‘{node.name}’",
     nodes.PatientFact: lambda _words, node: FACTS[node.name],
-    nodes.Exists: lambda words, node: f"there are {words.of(node.frame)}",
-    nodes.Count: lambda words, node: f"the number of {words.of(node.frame)}",
-    nodes.Mean: lambda words, node: f"the mean value of {words.of(node.frame)}",
+    nodes.Exists: _exists,
+    nodes.Count: lambda words, node: f"the number of {_frame(words, node.frame)}",
+    nodes.Mean: lambda words, node: f"the mean value of {_frame(words, node.frame)}",
     nodes.Compare: _compare,
     nodes.IsIn: _is_in,
     nodes.And: _and,
@@ -273,11 +309,9 @@ _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.Arithmetic: lambda words, node: f"{words.of(node.left)} {ARITHMETIC[node.op]} {words.of(node.right)}",
     nodes.DateAdd: _date_add,
     nodes.DateDifference: _difference,
-    nodes.SeasonStart: lambda words, node: (
-        f"the latest {node.day} {date(2000, node.month, 1):%B} on or before {words.of(node.date)}"
-    ),
+    nodes.SeasonStart: _season_start,
     nodes.Case: _case,
     nodes.Extreme: _extreme,
-    nodes.Coalesce: lambda words, node: f"the first known of {_listed([words.of(i) for i in node.operands], 'and')}",
-    nodes.CountTrue: lambda words, node: f"how many hold of: {_listed([words.of(i) for i in node.operands], 'and')}",
+    nodes.Coalesce: lambda words, node: f"the first known of {listed([words.of(i) for i in node.operands], 'and')}",
+    nodes.CountTrue: lambda words, node: f"how many hold of: {listed([words.of(i) for i in node.operands], 'and')}",
 }

@@ -1,5 +1,6 @@
 """Advice must be true: what the sentence names, once recorded, turns the status to met; or it says nothing can."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -18,7 +19,7 @@ from cohortium_plugins.language import (
     relationship,
     value,
 )
-from cohortium_plugins.model import Code, Codelist, Definition, Status
+from cohortium_plugins.model import Code, Codelist, Definition, Status, nodes
 from cohortium_plugins.record import Record, Row
 from cohortium_plugins.remedy import with_entries
 from cohortium_plugins.status import result_of
@@ -126,3 +127,47 @@ def test_the_tree_holds_values_and_words():
     assert "falls due again on 1 January 2026" in found.sentence
     assert done in [step.value for step in every_step(found.met)]
     assert [event.term for event in found.events] == ["Review done"]
+
+
+def test_parts_are_shown_one_by_one_and_not_said_twice():
+    definition = CASES["several parts at once"]
+    found = explain(definition, definition.indicators[0], a_record(), TODAY)
+    assert found.met.words == "all of these"
+    assert [step.words for step in found.met.steps][1:] == ["‘Plan’ recorded", "‘Weight’ recorded"]
+
+
+def test_someone_not_a_member_is_told_apart_from_a_rule_that_does_not_apply():
+    definition = CASES["several parts at once"]
+    stranger = Record(8, "Y00001", date(1960, 5, 5))
+    assert explain(definition, definition.indicators[0], stranger, TODAY).sentence == (
+        "The patient is not in this registry."
+    )
+
+
+def test_records_that_end_before_the_index_date_do_not_hide_what_to_record():
+    definition = CASES["a category that counts"]
+    record = replace(a_record(), records_to=date(2025, 6, 29))
+    assert explain(definition, definition.indicators[0], record, TODAY).entries
+
+
+def test_entries_made_here_before_do_not_pass_for_the_one_advised():
+    definition = CASES["several parts at once"]
+    record = a_record(Row(date(2020, 1, 1), code=2002, source="cohortium"))
+    found = explain(definition, definition.indicators[0], record, TODAY)
+    assert sorted(entry.row.code for entry in found.entries) == [2001, 3001, 4001]
+
+
+def test_a_frame_that_was_not_touched_is_not_read_again():
+    definition = CASES["several parts at once"]
+    record = a_record(Row(date(2025, 6, 1), code=2001))
+    before = Evaluation(record, TODAY, definition.codelists)
+    met = definition.indicators[0].met
+    before.value(met)
+    entry = Row(TODAY, code=4001)
+    more = replace(record, rows={**record.rows, "events": (*record.rows["events"], entry)})
+    after = before.following(more, lambda rows: rows.codelist == "plan")
+    fresh = Evaluation(more, TODAY, definition.codelists)
+    assert after.value(met) == fresh.value(met)
+    for node in nodes.walk(met):
+        if isinstance(node, nodes.Frame):
+            assert after.frame(node) == fresh.frame(node)

@@ -2,9 +2,30 @@
 
 from datetime import date
 
+import pytest
+
 from cohortium_plugins import words
-from cohortium_plugins.language import events, index_date, months, patient
-from cohortium_plugins.model import Codelist, nodes
+from cohortium_plugins.language import (
+    case,
+    category,
+    contacts,
+    days,
+    entry_date,
+    episode,
+    events,
+    index_date,
+    kind,
+    maximum_of,
+    months,
+    otherwise,
+    patient,
+    relationship,
+    season_start,
+    value,
+    when,
+    years_between,
+)
+from cohortium_plugins.model import Code, Codelist, nodes
 from cohortium_plugins.model.serialise import NODE_TYPES
 
 
@@ -16,8 +37,67 @@ def test_a_rule_reads_as_a_sentence():
     lists = {"review": Codelist("review", "Care review", "x", "1", ())}
     rule = (patient.age >= 50) & events("review").on_or_after(date(2003, 4, 1)).exists
     assert words.Words(lists).of(rule.node) == (
-        "age is at least 50 and there are entries of ‘Care review’ on or after 1 April 2003"
+        "age is at least 50 and ‘Care review’ recorded on or after 1 April 2003"
     )
     window = (index_date - months(12)).node
     assert isinstance(window, nodes.DateAdd)
     assert words.Words(lists).of(window) == "12 months before the index date"
+
+
+LISTS = {
+    "review": Codelist("review", "Care review", "x", "1", (Code(720006006, "Cancer care review (procedure)", "done"),)),
+    "weight": Codelist("weight", "Weight", "x", "1", ()),
+}
+reviews = events("review")
+latest = reviews.where_category("done", "result-normal").latest()
+
+SAID = {
+    "the latest ‘Care review’ (done or result normal) is in the last 12 months": latest.date + months(12) >= index_date,
+    "the start of registration is in the last 3 months": patient.registered_since >= index_date - months(3),
+    "‘Care review’ recorded in the last 6 months": reviews.in_last(months(6)).exists,
+    "no ‘Care review’ (not declined) recorded": ~reviews.where_not_category("declined").exists,
+    "‘Care review’ (episode not given or first or new episode) recorded": reviews.where(
+        episode.is_missing | episode.is_in("first", "new")
+    ).exists,
+    "‘Care review’ recorded from 1 April 2003 to 2 April 2003": reviews.between(
+        date(2003, 4, 1), date(2003, 4, 2)
+    ).exists,
+    "‘Weight’ recorded with a value of 10 to 100": events("weight").where(value.between(10, 100)).exists,
+    "‘Weight’ recorded with a value above 0 and on or after the 18th birthday": events("weight")
+    .where(value > 0)
+    .on_or_after(patient.birthday(18))
+    .exists,
+    "contacts (telephone or mobile, relationship not given) recorded": contacts()
+    .where(kind.is_in("telephone", "mobile") & relationship.is_missing)
+    .exists,
+    "the code of the latest ‘Care review’ is ‘Cancer care review’": reviews.latest().code == 720006006,
+    "the latest 1 September is on or after 1 day before the index date": (
+        season_start(index_date, 9, 1) >= index_date + days(-1)
+    ),
+    "age is at least 50 and (first if sex is female; otherwise second) is first": (patient.age >= 50)
+    & (case(when(patient.sex == "female").then("first"), otherwise("second")) == "first"),
+    "the later of (the day of the latest ‘Care review’ and 1 April 2003) is in the last 24 months": maximum_of(
+        reviews.latest().date, date(2003, 4, 1)
+    )
+    + months(24)
+    >= index_date,
+    "completed years from the day of the latest ‘Care review’ to the index date is below 5": years_between(
+        reviews.latest().date, index_date
+    )
+    < 5,
+    "not: (sex is female and age is at least 50)": ~((patient.sex == "female") & (patient.age >= 50)),
+    "‘Care review’ recorded where (the category is done or the day is on 1 April 2003)": reviews.where(
+        (category == "done") | (entry_date == date(2003, 4, 1))
+    ).exists,
+}
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_rules_in_plain_words(sentence):
+    assert words.Words(LISTS).of(SAID[sentence].node) == sentence
+
+
+def test_what_has_a_name_of_its_own_is_called_by_it():
+    named = {reviews.earliest().date.node: "the day of joining"}
+    since = reviews.on_or_after(reviews.earliest().date).exists
+    assert words.Words(LISTS, named).of(since.node) == "‘Care review’ recorded on or after the day of joining"
