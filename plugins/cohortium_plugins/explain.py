@@ -105,12 +105,15 @@ def _result(definition: Definition, indicator: Indicator, evaluation: Evaluation
 
 def _step(node: nodes.Series, evaluation: Evaluation, words: Words) -> Step:
     found = evaluation.value(node)
-    children = () if node in words.named else nodes.children(node)
+    stop = node in words.named or isinstance(node, nodes.DateDifference)
+    shown = node.operand if isinstance(node, nodes.Not) and isinstance(node.operand, PLURAL) else node
+    children = () if stop else nodes.children(shown)
     parts = [child for child in children if isinstance(child, nodes.Series) and _worth_showing(child)]
     if len(parts) == 1 and isinstance(node, nodes.And | nodes.Or):
         return _step(parts[0], evaluation, words)
     steps = tuple(_step(child, evaluation, words) for child in parts)
-    return Step(HEADINGS.get(type(node)) or words.of(node), found.value, found.reason, steps)
+    heading = NEGATED.get(type(shown)) if shown is not node else HEADINGS.get(type(node))
+    return Step(heading or words.of(node), found.value, found.reason, steps)
 
 
 HEADINGS: Mapping[type[nodes.Node], str] = {
@@ -119,6 +122,9 @@ HEADINGS: Mapping[type[nodes.Node], str] = {
     nodes.CountTrue: "how many of these hold",
 }
 """What stands above parts that are shown one by one, rather than all of them again in one sentence."""
+NEGATED: Mapping[type[nodes.Node], str] = {nodes.And: "not all of these", nodes.Or: "none of these"}
+PLURAL = (nodes.And, nodes.Or, nodes.IsMissing)
+"""What a negation is said in one with; the parts below are those of what it negates."""
 
 
 def _worth_showing(node: nodes.Series) -> bool:

@@ -171,3 +171,15 @@ def test_a_frame_that_was_not_touched_is_not_read_again():
     for node in nodes.walk(met):
         if isinstance(node, nodes.Frame):
             assert after.frame(node) == fresh.frame(node)
+
+
+def test_a_negation_is_said_in_one_with_what_it_negates():
+    definition = define(
+        met=~(events("review").exists & events("plan").exists) & events("weight").latest().date.is_known
+    )
+    found = explain(definition, definition.indicators[0], a_record(), TODAY)
+    neither, known = found.met.steps
+    assert (neither.words, neither.value) == ("not all of these", True)
+    assert [step.words for step in neither.steps] == ["‘Review’ recorded", "‘Plan’ recorded"]
+    assert known.words == "the day of the latest ‘Weight’ is known"
+    assert [step.words for step in known.steps] == ["the day of the latest ‘Weight’"]
