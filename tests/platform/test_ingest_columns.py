@@ -100,6 +100,8 @@ def test_rows_are_arranged_as_one_by_one(rows, wide):
         seen.add(row)
     expected = sorted(kept, key=lambda place: (rows[place][2], rows[place][0], rows[place][1], place))
     assert arranged.order.tolist() == expected
+    assert [key.tolist() for key in arranged.keys] == [key[arranged.order].tolist() for key in keys]
+    assert [key.dtype for key in arranged.keys] == [key.dtype for key in keys]
     assert arranged.duplicates == len(rows) - len(kept)
     counted: dict[int, int] = {}
     entry = {}

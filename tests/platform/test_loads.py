@@ -509,7 +509,7 @@ def test_of_two_loads_of_one_practice_at_once_one_is_refused(loads):
     meanwhile: list[object] = []
 
     def load_another(_: float, words: str) -> None:
-        if words == "making it visible" and not meanwhile:
+        if words == "checking rows" and not meanwhile:
             meanwhile.append(None)
             thread = threading.Thread(target=lambda: meanwhile.append(loads.load({"patients.csv": PATIENTS})))
             thread.start()

@@ -24,11 +24,12 @@ _Ints: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """`order` gives for each row of the file its place in the delivery, duplicates left out; `entry`, in the order of
-    the file, is each row's place among the kept rows of its patient.
+    """`order` gives for each row of the file its place in the delivery, duplicates left out; `keys` are the keys in the
+    order of the file, and `entry` is, in that order, each row's place among the kept rows of its patient.
     """
 
     order: NDArray[np.intp]
+    keys: Sequence[NDArray[Any]]
     entry: NDArray[np.int32]
     duplicates: int
 
@@ -38,9 +39,9 @@ def arrange(keys: Sequence[NDArray[Any]], person: NDArray[np.int32], content: Se
 
     Of rows equal in all keys and all of `content` the first is kept. NaN equals NaN.
     """
-    packed = _pack(keys)
-    order = np.argsort(packed)
-    ranked = packed[order]
+    packed = _Packed.of(keys)
+    order = np.argsort(packed.numbers)
+    ranked = packed.numbers[order]
     tied = np.concatenate([[False], ranked[1:] == ranked[:-1]])
     dropped = np.zeros(len(order), dtype=np.bool_)
     if tied.any():
@@ -49,28 +50,54 @@ def arrange(keys: Sequence[NDArray[Any]], person: NDArray[np.int32], content: Se
         rows, runs = order[at], ranked[at]
         order[at] = rows[np.lexsort((rows, runs))]
         dropped[_repeats(rows, runs, content)] = True
-        order = order[~dropped[order]]
-    return Arrangement(order, _entries(person, dropped)[order], int(dropped.sum()))
+        kept = ~dropped[order]
+        order, ranked = order[kept], ranked[kept]
+    return Arrangement(order, packed.unpack(ranked, order), _entries(person, dropped)[order], int(dropped.sum()))
 
 
-def _pack(keys: Sequence[NDArray[Any]]) -> _Ints:
-    """One integer that orders as the keys do, the first key first."""
-    if not len(keys[0]):
-        return np.empty(0, np.int64)
-    lows = [int(key.min()) for key in keys]
-    widths = [(int(key.max()) - low).bit_length() for key, low in zip(keys, lows, strict=True)]
-    if sum(widths) > _BITS:
-        order = np.lexsort(tuple(reversed(keys)))
-        new = np.zeros(len(order), dtype=np.bool_)
-        for key in keys:
-            new[1:] |= key[order][1:] != key[order][:-1]
-        packed = np.empty(len(order), np.int64)
-        packed[order] = np.cumsum(new)
-        return packed
-    packed = np.zeros(len(keys[0]), np.int64)
-    for key, low, width in zip(keys, lows, widths, strict=True):
-        packed = (packed << width) | (key.astype(np.int64) - low)
-    return packed
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """Keys as one integer a row that orders as they do, the first key first."""
+
+    keys: Sequence[NDArray[Any]]
+    numbers: _Ints
+    lows: Sequence[int]
+    widths: Sequence[int]
+
+    @staticmethod
+    def of(keys: Sequence[NDArray[Any]]) -> _Packed:
+        if not len(keys[0]):
+            return _Packed(keys, np.empty(0, np.int64), (), ())
+        lows = [int(key.min()) for key in keys]
+        widths = [(int(key.max()) - low).bit_length() for key, low in zip(keys, lows, strict=True)]
+        if sum(widths) > _BITS:
+            return _Packed(keys, _ranks(keys), (), ())
+        packed = np.zeros(len(keys[0]), np.int64)
+        for key, low, width in zip(keys, lows, widths, strict=True):
+            packed <<= width
+            packed |= key.astype(np.int64) - low
+        return _Packed(keys, packed, lows, widths)
+
+    def unpack(self, ranked: _Ints, order: NDArray[np.intp]) -> list[NDArray[Any]]:
+        """The keys of rows in an order, from their packed numbers in that order: nothing is fetched from all over."""
+        if not self.widths:
+            return [key[order] for key in self.keys]
+        found: list[NDArray[Any]] = []
+        for key, low, width in reversed(list(zip(self.keys, self.lows, self.widths, strict=True))):
+            found.append(((ranked & ((1 << width) - 1)) + low).astype(key.dtype))
+            ranked = ranked >> width
+        return found[::-1]
+
+
+def _ranks(keys: Sequence[NDArray[Any]]) -> _Ints:
+    """Places in the order of the keys, equal where all keys are."""
+    order = np.lexsort(tuple(reversed(keys)))
+    new = np.zeros(len(order), dtype=np.bool_)
+    for key in keys:
+        new[1:] |= key[order][1:] != key[order][:-1]
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.cumsum(new)
+    return ranks
 
 
 def _repeats(rows: NDArray[np.intp], runs: _Ints, content: Sequence[NDArray[Any]]) -> NDArray[np.intp]:

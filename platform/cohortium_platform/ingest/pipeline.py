@@ -4,10 +4,12 @@ Here: the order of the steps and the one transaction. Not here: any step itself;
 of errors (`service`).
 
     read -> judge patients -> pseudonyms -> (a trust's: find where they are registered) -> rows into buckets
-         -> record files under new names -> identities sealed into a file -> one transaction
+         -> record files under new names -> one transaction
 
-A load that dies before the commit leaves files that no catalogue names, which are swept up; one that dies after it
-leaves the same. The transaction checks that nobody else loaded the same practice and source meanwhile.
+The transaction is opened while record files are still being written by other threads, since sealing identities and
+writing them to PostgreSQL takes one thread alone; it holds the tenant's catalogue for that time, and commits when every
+file is on disk. A load that dies before the commit leaves files that no catalogue names, which are swept up; one that
+dies after it leaves the same. The transaction checks that nobody else loaded the same practice and source meanwhile.
 """
 
 from __future__ import annotations
@@ -36,11 +38,19 @@ from cohortium_platform.ingest.quality import PracticeQuality, QualityLog, Quali
 from cohortium_platform.ingest.reporting import KnownCodes, Tally
 from cohortium_platform.ingest.scope import Scope, scope_of
 from cohortium_platform.ingest.staging import StagingArea
-from cohortium_platform.ingest.tabulating import TableWriter, read_tables, write_patients
+from cohortium_platform.ingest.tabulating import Tables, TableWriter, read_tables, write_patients
 from cohortium_platform.ingest.target import LoadResult, LoadTarget, Requester
 from cohortium_platform.ingest.workbench import Workbench, no_room
 from cohortium_platform.ingest.writing import Written
-from cohortium_platform.records.catalogue import Replacement, SourceState, files, publish, snapshot_current, sources
+from cohortium_platform.records.catalogue import (
+    Replacement,
+    SourceState,
+    files,
+    lock,
+    publish,
+    snapshot_current,
+    sources,
+)
 from cohortium_platform.records.models import Load
 from cohortium_platform.records.schema import GP, SCHEMAS, RecordTable
 from cohortium_platform.records.store import WrittenFile
@@ -88,17 +98,33 @@ class Run:
             if isinstance(failure, OSError) and failure.errno in _NO_ROOM:
                 raise no_room() from failure
             raise
-        self._teller(Step.DONE, 1.0)
+        if self.on_commit is None:  # what went with the commit may have ended whatever listens
+            self._teller(Step.DONE, 1.0)
         return result
 
     def _load(self, bench: Workbench, started: tuple[datetime, float]) -> LoadResult:
         parts, scope = self._read(bench)
         people, standing = self._find_people(bench, parts, scope)
+        last_loads = self._last_loads(standing)
+        self._teller(Step.ROWS)
+        tables = read_tables(bench, parts, people, self.log, self._teller)
+        self._teller(Step.WRITING)
         tally = Tally(people, self.log)
-        changes = self._write(bench, parts, tally, standing)
-        report = tally.report(self._last_loads(standing, scope), self.known_codes)
-        self._teller(Step.COMMITTING)
-        return self._commit(_Outcome(scope, tally, changes, report, standing, started))
+        with TableWriter(self.target.store, tables, self.limits) as writer:
+            self._write_people(bench, writer, tally)
+            writer.start(registrations=False)
+            transaction = self.transaction or (lambda: self.target.database.tenant(self.target.tenant_id))
+            with transaction() as session:
+                lock(session)
+                changes = self._write_identities(bench, parts, session, tally)
+                self._finish_files(writer, tables, tally, standing)
+                report = tally.report(last_loads, self.known_codes)
+                self._teller(Step.COMMITTING)
+                result, unused = self._publish(session, _Outcome(scope, tally, changes, report, standing, started))
+            self._written = list(unused)
+        for path in unused:
+            self.target.store.discard(path)
+        return result
 
     def _read(self, bench: Workbench) -> tuple[Mapping[str, Sequence[Part]], Scope]:
         """Have the importer read the delivery."""
@@ -140,34 +166,42 @@ class Run:
             match(bench, patients, scope, self.log, where)
         return settle(bench, patients, scope, self.log), standing
 
-    def _write(
-        self,
-        bench: Workbench,
-        parts: Mapping[str, Sequence[Part]],
-        tally: Tally,
-        standing: Mapping[str, SourceState],
-    ) -> IdentityChanges:
-        """Read all rows, write every practice's files, and seal identities while those are written."""
-        people, store = tally.people, self.target.store
-        tables = read_tables(bench, parts, people, self.log, self._teller)
-        self._teller(Step.WRITING)
-        if people.scope.is_gp:
-            for file in write_patients(bench, store, people):
+    def _write_people(self, bench: Workbench, writer: TableWriter, tally: Tally) -> None:
+        """Write patients, and registrations, for which identities wait."""
+        if tally.people.scope.is_gp:
+            for file in write_patients(bench, self.target.store, tally.people):
                 self._note(tally, file)
-        with TableWriter(store, tables, self.limits) as writer:
-            writer.start(registrations=True)
-            for written in writer.written():
-                self._note(tally, written)
-            writer.start(registrations=False)
-            changes = self._seal(bench, parts, tally)
-            for done, written in enumerate(writer.written()):
-                self._note(tally, written)
-                self._teller(Step.FINISHING, done / max(len(tables.streams) * len(people.practices), 1))
-        for practice in self._emptied(people, standing):
+        writer.start(registrations=True)
+        for written in writer.written():
+            self._note(tally, written)
+
+    def _write_identities(
+        self, bench: Workbench, parts: Mapping[str, Sequence[Part]], session: Session, tally: Tally
+    ) -> IdentityChanges:
+        """Seal the identities that changed and write them. A trust's delivery changes none."""
+        people = tally.people
+        with IdentitySealer(self.target.keys, bench.folder / "identities") as sealer:
+            if people.scope.is_gp:
+                read_contact_details(bench, parts.get("contacts", ()), people)
+                for done, batch in enumerate(identity_batches(bench, people, tally.registered)):
+                    sealer.add(batch, digests(session, batch.practice))
+                    self._teller(Step.WRITING, done / len(people.practices))
+        apply_changes(session, sealer.changes)
+        return sealer.changes
+
+    def _finish_files(
+        self, writer: TableWriter, tables: Tables, tally: Tally, standing: Mapping[str, SourceState]
+    ) -> None:
+        """Wait for all record files, and write empty ones where a trust has nobody left."""
+        self._teller(Step.FINISHING)
+        expected = max(len(tables.streams) * len(tables.people.practices), 1)
+        for done, written in enumerate(writer.written()):
+            self._note(tally, written)
+            self._teller(Step.FINISHING, done / expected)
+        for practice in self._emptied(tables.people, standing):
             for table in tables.streams:
                 empty = SCHEMAS[table].columns.empty_table()
-                self._note(tally, store.write(practice, people.scope.source, table, empty))
-        return changes
+                self._note(tally, self.target.store.write(practice, tables.people.scope.source, table, empty))
 
     def _note(self, tally: Tally, written: Written | WrittenFile) -> None:
         """Take in a file that was written, and remember it for the case that the load fails."""
@@ -185,20 +219,7 @@ class Run:
         named = people.scope.named
         return sorted(code for code in standing if code not in people.practices and (not named or code in named))
 
-    def _seal(self, bench: Workbench, parts: Mapping[str, Sequence[Part]], tally: Tally) -> IdentityChanges:
-        """Seal the identities that changed. A trust's delivery changes none."""
-        people = tally.people
-        with IdentitySealer(self.target.keys, bench.folder / "identities") as sealer:
-            if people.scope.is_gp:
-                read_contact_details(bench, parts.get("contacts", ()), people)
-                for done, batch in enumerate(identity_batches(bench, people, tally.registered)):
-                    with self.target.database.tenant(self.target.tenant_id) as session:
-                        known = digests(session, batch.practice)
-                    sealer.add(batch, known)
-                    self._teller(Step.WRITING, done / len(people.practices))
-        return sealer.changes
-
-    def _last_loads(self, standing: Mapping[str, SourceState], scope: Scope) -> dict[str, PracticeQuality]:
+    def _last_loads(self, standing: Mapping[str, SourceState]) -> dict[str, PracticeQuality]:
         """What each practice had by the load that made what it has now."""
         wanted = {state.load_id for state in standing.values()}
         with self.target.database.tenant(self.target.tenant_id) as session:
@@ -207,31 +228,25 @@ class Run:
         return {
             code: reports[state.load_id].practices[code]
             for code, state in standing.items()
-            if state.source == scope.source and code in reports[state.load_id].practices
+            if code in reports[state.load_id].practices
         }
 
-    def _commit(self, outcome: _Outcome) -> LoadResult:
-        """Make it all visible, in one transaction."""
-        transaction = self.transaction or (lambda: self.target.database.tenant(self.target.tenant_id))
-        with transaction() as session:
-            load = self._load_row(outcome)
-            session.add(load)
-            session.flush()
-            expected = {(code, state.source): state.load_id for code, state in outcome.standing.items()}
-            published = publish(session, outcome.replacements(), load_id=self.load_id, expected=expected)
-            apply_changes(session, outcome.changes)
-            load.snapshot = published.snapshot
-            result = self._result(outcome, published.snapshot)
-            session.add(load)
-            audit.record(session, self._audit_entry(result))
-            session.flush()
-            if self.on_commit is not None:
-                self.on_commit(session, result)
-            self._teller(Step.COMMITTING, 1.0)
-        self._written.clear()
-        for path in published.unused:
-            self.target.store.discard(path)
-        return result
+    def _publish(self, session: Session, outcome: _Outcome) -> tuple[LoadResult, Sequence[str]]:
+        """Put files, report and audit entry into the transaction. Gives the files that are of no use after it, too."""
+        load = self._load_row(outcome)
+        session.add(load)
+        session.flush()
+        expected = {(code, state.source): state.load_id for code, state in outcome.standing.items()}
+        published = publish(session, outcome.replacements(), load_id=self.load_id, expected=expected)
+        load.snapshot = published.snapshot
+        result = self._result(outcome, published.snapshot)
+        session.add(load)
+        audit.record(session, self._audit_entry(result))
+        session.flush()
+        self._teller(Step.COMMITTING, 1.0)
+        if self.on_commit is not None:
+            self.on_commit(session, result)
+        return result, published.unused
 
     def _load_row(self, outcome: _Outcome) -> Load:
         return Load(

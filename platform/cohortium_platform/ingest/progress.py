@@ -21,7 +21,7 @@ class Step(enum.Enum):
     READING = (0.10, "reading the delivery")
     PATIENTS = (0.15, "checking patients")
     ROWS = (0.60, "checking rows")
-    WRITING = (0.80, "writing record files and sealing identities")
+    WRITING = (0.80, "writing identities and record files")
     FINISHING = (0.95, "finishing record files")
     COMMITTING = (0.99, "making it visible")
     DONE = (1.0, "done")

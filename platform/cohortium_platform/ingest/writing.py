@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cohortium_platform.ingest.arranging import Arrangement, arrange
+from cohortium_platform.ingest.arranging import arrange
 from cohortium_platform.ingest.buckets import Columns
 from cohortium_platform.ingest.streaming import NEVER, Stream
 from cohortium_platform.records.schema import SCHEMAS, RecordTable
@@ -45,24 +45,29 @@ def write_bucket(store: RecordStore, stream: Stream, practice: int) -> Written:
     people, shape = stream.people, stream.shape
     columns = stream.buckets.take(practice)
     first, _ = people.places_of(practice)
-    person, day = columns["person"] - np.int32(first), columns["day"]
-    keys: list[NDArray[Any]] = [person, day]
+    person = columns["person"] - np.int32(first)
+    keys: dict[str, NDArray[Any]] = {"person": person, "day": columns["day"]}
     codes = (np.empty(0, np.int64), np.empty(0, np.int64))
     if shape.code:
         codes, rank = _ranked(columns["code"])
-        keys.insert(0, rank)
+        keys = {"rank": rank} | keys
     if shape.end:
-        keys.append(columns["end"])
+        keys["end"] = columns["end"]
     content = [columns[name] for name in ("value", *shape.texts) if name in columns]
-    arranged = arrange(keys, person, content)
-    rows = _canonical(stream, practice, columns, arranged)
-    file = store.write(people.practices[practice], people.scope.source, shape.table, rows)
+    arranged = arrange(list(keys.values()), person, content)
+    rows = dict(zip(keys, arranged.keys, strict=True))
+    rows |= {name: columns[name][arranged.order] for name in ("value", *shape.texts) if name in columns}
+    rows["person"] += np.int32(first)
+    if shape.code:
+        rows["code"] = codes[0][rows["rank"]]
+    table = _canonical(stream, practice, rows, arranged.entry)
+    file = store.write(people.practices[practice], people.scope.source, shape.table, table)
     until = int(people.until[first])
     return Written(
         file,
         arranged.duplicates,
         codes,
-        _months(day[arranged.order], until) if shape.table is RecordTable.EVENTS else {},
+        _months(rows["day"], until) if shape.table is RecordTable.EVENTS else {},
         _registered(columns, until) if shape.end else None,
     )
 
@@ -78,27 +83,24 @@ def _ranked(codes: NDArray[np.int64]) -> tuple[tuple[NDArray[np.int64], NDArray[
     return (distinct[order], np.bincount(places, minlength=len(order))[order]), rank[places]
 
 
-def _canonical(stream: Stream, practice: int, columns: Columns, arranged: Arrangement) -> pa.Table:
+def _canonical(stream: Stream, practice: int, rows: Columns, entry: NDArray[np.int32]) -> pa.Table:
     """Columns as the record store has them, in its order."""
-    people, shape, order = stream.people, stream.shape, arranged.order
-    days = columns["day"][order]
+    people, shape = stream.people, stream.shape
     made: dict[str, pa.Array] = {
-        "patient_id": pa.array(people.patient_ids[columns["person"][order]]),
-        "practice": _constant(people.practices[practice], len(order)),
-        shape.day: pa.array(days).view(pa.date32()),
-        "source": _constant(people.scope.source, len(order)),
-        "entry": pa.array(arranged.entry),
+        "patient_id": pa.array(people.patient_ids[rows["person"]]),
+        "practice": _constant(people.practices[practice], len(entry)),
+        shape.day: pa.array(rows["day"]).view(pa.date32()),
+        "source": _constant(people.scope.source, len(entry)),
+        "entry": pa.array(entry),
     }
     if shape.end:
-        ends = columns["end"][order]
-        made["end_date"] = pa.array(ends, mask=ends == NEVER).view(pa.date32())
+        made["end_date"] = pa.array(rows["end"], mask=rows["end"] == NEVER).view(pa.date32())
     if shape.code:
-        made["code"] = pa.array(columns["code"][order])
+        made["code"] = pa.array(rows["code"])
     if shape.value:
-        values = columns["value"][order]
-        made["value"] = pa.array(values, mask=np.isnan(values))
+        made["value"] = pa.array(rows["value"], mask=np.isnan(rows["value"]))
     for text in shape.texts:
-        made[text] = _words(columns[text][order], list(stream.texts[text]))
+        made[text] = _words(rows[text], list(stream.texts[text]))
     names = SCHEMAS[shape.table].columns.names
     return pa.table([made[name] for name in names], names=names)
 

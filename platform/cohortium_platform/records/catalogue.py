@@ -127,7 +127,7 @@ def sources(session: Session, snapshot: int, practices: Collection[str] | None =
 
 def records_to(session: Session, snapshot: int, practices: Collection[str]) -> Mapping[tuple[str, str], date]:
     """The day that the records of these practices run to, by practice and source: `sources` without the files."""
-    statement = select(RecordSource.practice, RecordSource.source, RecordSource.records_to).where(
+    statement = select(col(RecordSource.practice), col(RecordSource.source), col(RecordSource.records_to)).where(
         *_in_snapshot(RecordSource, snapshot), col(RecordSource.practice).in_(practices)
     )
     return {(practice, source): day for practice, source, day in session.exec(statement)}

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cohortium_platform.errors import CohortiumError
-from cohortium_platform.records.schema import ROW_GROUP_ROWS, SCHEMAS, RecordTable
+from cohortium_platform.records.schema import ROW_GROUP_ROWS, SCHEMAS, RecordTable, TableSchema
 
 __all__ = ["RecordStore", "StoredFile", "WrittenFile"]
 
@@ -77,7 +77,7 @@ class RecordStore:
         path = self.path(relative)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("xb") as file:
-            _write_parquet(file, SCHEMAS[table].columns, rows)
+            _write_parquet(file, SCHEMAS[table], rows)
             file.flush()
             os.fsync(file.fileno())
         _sync_folder(path.parent)
@@ -121,9 +121,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_parquet(file: object, schema: pa.Schema, rows: pa.Table) -> None:
-    """Write with no Arrow schema beside Parquet's own, so that text is text for every reader."""
-    if rows.column_names != schema.names:
+def _write_parquet(file: object, schema: TableSchema, rows: pa.Table) -> None:
+    """Write with no Arrow schema beside Parquet's own, so that text is text for every reader; with statistics of the
+    columns that rows are sorted by, which are those that a reader can skip groups by.
+    """
+    if rows.column_names != schema.columns.names:
         raise CohortiumError(f"A record file would have the columns {', '.join(rows.column_names)}.")
     pq.write_table(
         rows,
@@ -131,7 +133,7 @@ def _write_parquet(file: object, schema: pa.Schema, rows: pa.Table) -> None:
         row_group_size=ROW_GROUP_ROWS,
         compression="zstd",
         store_schema=False,
-        write_statistics=True,
+        write_statistics=list(schema.order),
     )
 
 
