@@ -226,7 +226,7 @@ def _why_closed(indicator: Indicator, found: _Found) -> str:
     result = found.result
     if not result.due_now and result.due_date is not None and result.due_date < result.index_date:
         return f"It can no longer be met: its window closed on {day_in_words(result.due_date)}."
-    return "It can no longer be met: nothing that could be recorded now would count."
+    return "It cannot be met today: nothing recorded now would count."
 
 
 def _entry(definition: Definition, entry: Entry) -> str:

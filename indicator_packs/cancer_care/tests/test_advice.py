@@ -25,7 +25,7 @@ asked = [
 by_indicator = {
     name: [case for _, case in some] for name, some in groupby(sorted(asked, key=lambda a: a[0]), lambda a: a[0])
 }
-NOTHING = ("It can no longer be met", "It cannot be met here", "Nothing needs recording")
+NOTHING = ("It can no longer be met", "It cannot be met", "Nothing needs recording")
 
 
 @cache
