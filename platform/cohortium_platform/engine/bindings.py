@@ -66,19 +66,16 @@ class Bindings:
 
     def select(self, wanted: Collection[str], stage: int, source: exp.Select, given: Collection[str]) -> exp.Select:
         """Write the SELECT that gives the wanted names (and the given ones), worked out from a source."""
-        here, before = self.needed(wanted, stage)
+        here, _ = self.needed(wanted, stage)
         expressions = self._inlined(here, wanted)
         levels = _levels(expressions)
         keep = dict.fromkeys([*given, *wanted])
         query = source
-        have = dict.fromkeys([*given, *before])
         for number, level in enumerate(levels):
-            later = [expressions[name] for following in levels[number + 1 :] for name in following]
-            asked = {column.name for expression in later for column in sql.columns_in(expression)} | set(keep)
-            passed = [sql.column(name) for name in have if name in asked]
             made = [sql.aliased(expressions[name], name) for name in level]
+            last = number == len(levels) - 1
+            passed: list[Sql] = [sql.column(name) for name in keep if name not in level] if last else [exp.Star()]
             query = sql.select([*passed, *made], query)
-            have = dict.fromkeys([*(column.name for column in passed), *level])
         return query
 
     def _inlined(self, names: list[str], wanted: Collection[str]) -> dict[str, Sql]:
@@ -97,7 +94,7 @@ class Bindings:
                 value = expressions.pop(name)
                 owner = next((other for other, found in expressions.items() if found is place), None)
                 if owner is None:
-                    place.replace(value)
+                    place.replace(sql.operand(value) if sql.stands_beside_operator(place) else value)
                 else:
                     expressions[owner] = value
         return expressions

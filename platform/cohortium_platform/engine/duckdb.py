@@ -26,9 +26,9 @@ __all__ = ["Progress", "evaluate"]
 Progress = Callable[[float, str], None]
 """Told how far it has come (0 to 1) and what is being done; may raise to stop."""
 
-_SECONDS_A_JOIN, _SECONDS_A_ROW = 3e-3, 1e-8
-"""What a grouping and join costs however few rows it has, and what one aggregate costs a row: measured on two cores,
-and only the balance between them matters."""
+_SECONDS_A_JOIN, _SECONDS_A_ROW, _COLUMNS_AN_AGGREGATE = 3e-3, 1e-8, 3
+"""What a grouping and join costs however few rows it has, what one column costs a row, and how many columns are taken
+from a frame: measured on two cores, and only the balance between them matters."""
 
 
 def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
@@ -68,22 +68,23 @@ class _Evaluation:
         self.practices, self.index_dates = practices, index_dates
         self.standings = {practice: source.standing(practice) for practice in practices}
         self._read: set[Rows] = set()
+        self._rows: dict[str, int] = {}
 
     def evaluate(self, definition: Definition, progress: Progress) -> EvaluatedTables:
         """Run every step."""
         program = compiled(definition, self._missing(), stale=self._is_stale())
         plan = program.plan
         progress(0.0, "Finding members")
-        self._open_files()
+        self._open_files(program)
         self._find_candidates(program)
         self._place_people()
         self._read_rows(program, plan.membership)
-        self._run(program.membership(self._lists_a_join(plan.membership, "base")))
+        self._run(program.membership(self._lists_a_join(plan.membership)))
         progress(0.3, "Reading members' records")
         self._keep_members()
         self._read_rows(program, plan.everything)
         progress(0.6, "Deciding")
-        work = program.everything(self._lists_a_join(plan.everything, "members_base"))
+        work = program.everything(self._lists_a_join(plan.everything))
         self._run(work)
         progress(1.0, "Decided")
         return EvaluatedTables(self.running, work.queries, self.index_dates[-1])
@@ -102,9 +103,12 @@ class _Evaluation:
         last = self.index_dates[-1]
         return any(s.records_to is not None and s.records_to < last for s in self.standings.values())
 
-    def _open_files(self) -> None:
+    def _open_files(self, program: Program) -> None:
+        """Open the files of what is read, and tell how complete each practice's records are."""
+        tables = {rows.name for rows in program.numbering.rows}
         for table in ("patients", *FRAME_TABLES):
-            self.running.run(records.view_of_files(table, self.source.files(table, self.practices)))
+            if table in tables or table in ("patients", "registrations"):
+                self.running.run(records.view_of_files(table, self.source.files(table, self.practices)))
         everywhere = self.source.registration_files(self.practices)
         self.running.run(records.view_of_files("registrations", everywhere, "all_registrations"))
         standings = [self.standings[practice] for practice in self.practices]
@@ -113,7 +117,8 @@ class _Evaluation:
         self.running.run(records.STANDINGS, columns)
         self.running.run(records.DATES, [list(self.index_dates)])
         for table in records.CODED:
-            self.running.run(records.make_codes(table))
+            if table in tables:
+                self.running.run(records.make_codes(table))
 
     # --- people ---------------------------------------------------------------------------------------------------
 
@@ -142,32 +147,27 @@ class _Evaluation:
         """Read the rows that a section needs and none before it has read, for the people in `keys`."""
         for table in dict.fromkeys(rows.name for rows in section.rows):
             new = [rows for rows in section.rows if rows.name == table and rows not in self._read]
-            if not any(rows.name == table for rows in self._read):
-                self.running.run(records.MATCHED[table])
-                self.running.run(records.make_rows(table))
+            if not new:
+                continue
             if table in records.CODED:
                 self._set_codes(program, table, new)
-            if new:
-                self.running.run(records.insert_rows(table))
+            if table in self._rows:
+                read = self.running.run(records.insert_rows(table))
+            else:
+                self.running.run(records.MATCHED[table])
+                read = self.running.run(records.make_rows(table))
+            self._rows[table] = self._rows.get(table, 0) + cast("int", read[0][0])
             self._read.update(new)
 
     def _set_codes(self, program: Program, table: str, rows: Iterable[Rows]) -> None:
         self.running.run(records.clear_codes(table))
         self.running.run(records.insert_codes(table), program.codes(rows))
 
-    def _lists_a_join(self, section: Section, base: str) -> int:
+    def _lists_a_join(self, section: Section) -> int:
         """Weigh one grouping and join for each codelist against fewer that look at more rows: see `duckdb_program`."""
-        tables = {rows.name for rows in section.rows}
-        people, dates = cast("tuple[int, int]", self.running.run(_SIZES[base])[0])
-        rows = sum(cast("int", self.running.run(records.COUNT_ROWS[table])[0][0]) for table in tables)
-        seen = rows * max(dates, 1) / max(people, 1)
-        aggregates = sum(len(stage) for stage in section.aggregates) * 3
+        rows = sum(self._rows[table] for table in {rows.name for rows in section.rows})
+        seen = rows * len(self.index_dates)
+        aggregates = sum(len(stage) for stage in section.aggregates) * _COLUMNS_AN_AGGREGATE
         joins: float = math.sqrt(seen * aggregates * _SECONDS_A_ROW / _SECONDS_A_JOIN)
         power = round(math.log2(max(joins, 1)))
         return max(1, math.ceil(len(section.rows) / (1 << power)))
-
-
-_SIZES = {
-    "base": "SELECT count(DISTINCT pid), count(*) FROM base",
-    "members_base": "SELECT count(DISTINCT pid), count(*) FROM members_base",
-}

@@ -50,20 +50,20 @@ class Program:
         self._work: dict[tuple[str, int], Work] = {}
 
     def codes(self, rows: Iterable[Rows]) -> list[list[object]]:
-        """Give codelist numbers, codes, categories and grouping categories of the codes by which rows are read."""
+        """Give the codes by which rows are read, as `duckdb_records.insert_codes` takes them."""
         codelists = self.plan.definition.codelists
-        grouped = [codelists[name].by_code for name in self.numbering.groupings]
-        columns: list[list[object]] = [[], [], [], []]
+        lookups = [codelists[name].by_code for name in self.numbering.groupings]
+        alike: dict[tuple[int, str | None, tuple[str | None, ...]], list[str]] = {}
         for item in rows:
-            if item.codelist is None:
-                continue
-            for code in codelists[item.codelist].by_code.values():
-                groups = [known.category if (known := lookup.get(code.code)) else None for lookup in grouped]
-                for column, value in zip(
-                    columns, (self.numbering.rows[item], code.code, code.category, groups), strict=True
-                ):
-                    column.append(value)
-        return columns
+            for code in codelists[item.codelist].by_code.values() if item.codelist is not None else ():
+                groups = tuple(known.category if (known := lookup.get(code.code)) else None for lookup in lookups)
+                alike.setdefault((self.numbering.rows[item], code.category, groups), []).append(str(code.code))
+        return [
+            [number for number, _, _ in alike],
+            [category for _, category, _ in alike],
+            [list(groups) for _, _, groups in alike],
+            [" ".join(codes) for codes in alike.values()],
+        ]
 
     def membership(self, lists_a_join: int) -> Work:
         """Give the statements that make the table `membership` from `base`."""

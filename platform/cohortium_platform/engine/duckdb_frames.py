@@ -1,9 +1,9 @@
 """DuckDB's method for every kind of frame and for everything that is taken from one.
 
-A frame becomes a column of conditions beside the rows that it stands on; what is taken from it is an aggregate over
-the rows for which its condition holds. Rows have a number (`rid`) that follows their order, so that the first and the
-last are the least and the greatest. Not here: series of the patient (`duckdb_patients`), and reading files
-(`duckdb_records`).
+Rows have a number (`rid`) that follows their order. A frame becomes a column beside the rows that it stands on: the
+row's number where the row belongs to the frame, nothing where it does not. What is taken from a frame is an aggregate
+over that column: the first row has its least number, the last its greatest. Not here: series of the patient
+(`duckdb_patients`), and reading files (`duckdb_records`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.bindings import Bindings
-from cohortium_platform.engine.duckdb_patients import PatientScope, taken_column
+from cohortium_platform.engine.duckdb_patients import PatientScope
 from cohortium_platform.engine.duckdb_series import Compiled, compile_series
 from cohortium_platform.engine.shape import is_about_row
 from cohortium_platform.engine.sql import Sql
@@ -64,9 +64,10 @@ class RowScope:
             return self._asked(self.patient.value(node))
         if node not in self._compiled:
             made = compile_series(self, node).value
-            name = f"x{self.patient.number(node)}"
-            self.bindings.define(name, made)
-            self._compiled[node] = sql.column(name)
+            if not isinstance(made, exp.Column):
+                self.bindings.define(f"x{self.patient.number(node)}", made)
+                made = sql.column(f"x{self.patient.number(node)}")
+            self._compiled[node] = made
         return self._compiled[node].copy()
 
     def reason(self, _node: Series) -> None:
@@ -104,15 +105,21 @@ class RowScope:
 
     # --- frames ---------------------------------------------------------------------------------------------------
 
-    def holds(self, frame: Frame) -> Sql:
-        """Give the condition under which a row belongs to a frame."""
-        name = f"f{self.patient.number(frame)}"
+    def member(self, frame: Frame) -> Sql:
+        """Give the row's number where the row belongs to the frame."""
+        name = f"k{self.patient.number(frame)}"
         if name not in self.bindings:
-            method = FRAME_METHODS.get(type(frame))
-            if method is None:
-                raise DefinitionError(f"{type(frame).__name__} has no method in DuckDB.")
-            self.bindings.define(name, method(self, frame), fixed=isinstance(frame, nodes.FirstOfEach))
+            tests = self.tests(frame)
+            number = self.row("rid")
+            self.bindings.define(name, sql.case([(sql.all_of(tests), number)]) if tests else number)
         return sql.column(name)
+
+    def tests(self, frame: Frame) -> list[Sql]:
+        """List what must be true of a row of the frame."""
+        method = FRAME_METHODS.get(type(frame))
+        if method is None:
+            raise DefinitionError(f"{type(frame).__name__} has no method in DuckDB.")
+        return method(self, frame)
 
     def select(self, aggregates: Sequence[tuple[str, Sql]], source: str, table: str) -> exp.Select:
         """Write the SELECT that takes aggregates from a table's rows, one line a patient and index date."""
@@ -136,7 +143,7 @@ class RowScope:
         seen = [sql.binary(exp.LTE, sql.column("date", ROW), sql.column("as_of", PATIENT))]
         if any(rows.codelist is not None for rows in self.numbers):
             listed = [sql.integer(number) for number in self.numbers.values()]
-            seen.append(exp.In(this=sql.column("codelist", ROW), expressions=listed))
+            seen.append(sql.is_in(sql.column("codelist", ROW), listed))
         same = exp.EQ(this=sql.column("pid", ROW), expression=sql.column("pid", PATIENT))
         return (
             sql.select(columns, sql.table(source, PATIENT))
@@ -148,30 +155,30 @@ class RowScope:
 # --- frames -------------------------------------------------------------------------------------------------------
 
 
-def _rows(scope: RowScope, frame: nodes.Rows) -> Sql:
+def _rows(scope: RowScope, frame: nodes.Rows) -> list[Sql]:
     if scope.alone:
-        return sql.TRUE()
-    return sql.binary(exp.EQ, scope.row("codelist"), sql.integer(scope.numbers[frame]))
+        return []
+    return [sql.binary(exp.EQ, scope.row("codelist"), sql.integer(scope.numbers[frame]))]
 
 
-def _filter(scope: RowScope, frame: nodes.Filter) -> Sql:
-    return sql.all_of([scope.holds(frame.frame), scope.value(frame.condition)])
+def _filter(scope: RowScope, frame: nodes.Filter) -> list[Sql]:
+    return [*scope.tests(frame.frame), scope.value(frame.condition)]
 
 
-def _first_of_each(scope: RowScope, frame: nodes.FirstOfEach) -> Sql:
+def _first_of_each(scope: RowScope, frame: nodes.FirstOfEach) -> list[Sql]:
     """The episode decides where there is one; else no row of the group, whatever its episode, comes before."""
-    group = scope.group(frame.codelist)
-    number = sql.case([(scope.holds(frame.frame), scope.row("rid"))])
-    first = exp.Window(this=sql.call("min", number), partition_by=[scope.fact("sid"), group])
-    episode = scope.row("episode")
-    begins = exp.Paren(this=exp.In(this=episode, expressions=[sql.text(word) for word in FIRST_EPISODES]))
-    by_order = sql.binary(exp.EQ, first, scope.row("rid"))
-    return sql.all_of(
-        [scope.holds(frame.frame), sql.case([(sql.is_missing(episode.copy()), by_order)], otherwise=begins)]
-    )
+    name = f"first{scope.patient.number(frame)}"
+    if name not in scope.bindings:
+        partition = [scope.fact("sid"), scope.group(frame.codelist)]
+        first = exp.Window(this=sql.call("min", scope.member(frame.frame)), partition_by=partition)
+        scope.bindings.define(name, first, fixed=True)
+    by_order = sql.binary(exp.EQ, sql.column(name), scope.row("rid"))
+    by_episode = sql.is_in(scope.row("episode"), [sql.text(word) for word in FIRST_EPISODES])
+    begins = sql.case([(sql.is_missing(scope.row("episode")), by_order)], otherwise=by_episode)
+    return [*scope.tests(frame.frame), begins]
 
 
-FRAME_METHODS: Mapping[type[Frame], Callable[..., Sql]] = {
+FRAME_METHODS: Mapping[type[Frame], Callable[..., list[Sql]]] = {
     nodes.Rows: _rows,
     nodes.Filter: _filter,
     nodes.FirstOfEach: _first_of_each,
@@ -181,26 +188,24 @@ FRAME_METHODS: Mapping[type[Frame], Callable[..., Sql]] = {
 # --- what is taken from a frame -----------------------------------------------------------------------------------
 
 
-def _where(scope: RowScope, frame: Frame, value: Sql) -> Sql:
-    """Give a value for rows of the frame, nothing for others."""
-    return sql.case([(scope.holds(frame), value)])
-
-
 def _exists(scope: RowScope, node: nodes.Exists) -> Sql:
-    return sql.call("bool_or", scope.holds(node.frame))
+    return sql.call("max", scope.member(node.frame))
 
 
 def _count(scope: RowScope, node: nodes.Count) -> Sql:
-    return sql.call("count", _where(scope, node.frame, sql.integer(1)))
+    return sql.call("count", scope.member(node.frame))
 
 
 def _mean(scope: RowScope, node: nodes.Mean) -> Sql:
     """Sum in the order of the rows, which fixes the last digit, and divide once."""
 
+    def of_members(aggregate: Sql) -> Sql:
+        return exp.Filter(this=aggregate, expression=exp.Where(this=sql.is_known(scope.member(node.frame))))
+
     def mean() -> Sql:
-        value = _where(scope, node.frame, scope.row("value"))
-        in_order = exp.Order(this=value, expressions=[sql.ordered(scope.row("rid"))])
-        return sql.binary(exp.Div, sql.call("sum", in_order), sql.call("count", value.copy()))
+        in_order = exp.Order(this=scope.row("value"), expressions=[sql.ordered(scope.row("rid"))])
+        total = of_members(sql.call("sum", in_order))
+        return sql.binary(exp.Div, total, of_members(sql.call("count", scope.row("value"))))
 
     return sql.case([(sql.call("isfinite", mean()), mean())])
 
@@ -212,49 +217,30 @@ AGGREGATE_METHODS: Mapping[type[Series], Callable[..., Sql]] = {
 }
 
 
-# --- picked rows --------------------------------------------------------------------------------------------------
+def _earliest(scope: RowScope, pick: Pick, column: str) -> Sql:
+    return sql.call("arg_min_null", scope.row(column), scope.member(pick.frame))
 
 
-def _earliest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
-    return _by_order(scope, pick, columns, "min", "arg_min_null")
+def _latest(scope: RowScope, pick: Pick, column: str) -> Sql:
+    return sql.call("arg_max_null", scope.row(column), scope.member(pick.frame))
 
 
-def _latest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
-    return _by_order(scope, pick, columns, "max", "arg_max_null")
+def _highest(scope: RowScope, pick: Pick, column: str) -> Sql:
+    return _of_most(scope, pick, column, scope.row("value"))
 
 
-def _by_order(scope: RowScope, pick: Pick, columns: Sequence[str], day: str, other: str) -> dict[str, Sql]:
-    """Take columns of the first or last row; its day is the least or greatest day."""
-    made = {}
-    for column in columns:
-        if column == "date":
-            taken = sql.call(day, _where(scope, pick.frame, scope.row("date")))
-        else:
-            taken = sql.call(other, scope.row(column), _where(scope, pick.frame, scope.row("rid")))
-        made[taken_column(scope.patient.number(pick), column)] = taken
-    return made
+def _lowest(scope: RowScope, pick: Pick, column: str) -> Sql:
+    return _of_most(scope, pick, column, sql.minus(scope.row("value")))
 
 
-def _highest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
-    return _by_value(scope, pick, columns, scope.row("value"))
+def _of_most(scope: RowScope, pick: Pick, column: str, value: Sql) -> Sql:
+    """Take a column of the row with the most, the last of several; rows without a value are no candidates."""
+    valued = sql.all_of([sql.is_known(scope.member(pick.frame)), sql.is_known(scope.row("value"))])
+    rank = sql.struct({"value": value, "rid": scope.row("rid")})
+    return sql.call("arg_max_null", scope.row(column), sql.case([(valued, rank)]))
 
 
-def _lowest(scope: RowScope, pick: Pick, columns: Sequence[str]) -> dict[str, Sql]:
-    return _by_value(scope, pick, columns, exp.Neg(this=scope.row("value")))
-
-
-def _by_value(scope: RowScope, pick: Pick, columns: Sequence[str], value: Sql) -> dict[str, Sql]:
-    """Take columns of the row with the most, the last in time of several; rows without a value are no candidates."""
-    made = {}
-    for column in columns:
-        rank = sql.struct({"value": value.copy(), "rid": scope.row("rid")})
-        valued = sql.all_of([scope.holds(pick.frame), sql.negated(sql.is_missing(scope.row("value")))])
-        taken = sql.call("arg_max_null", scope.row(column), sql.case([(valued, rank)]))
-        made[taken_column(scope.patient.number(pick), column)] = taken
-    return made
-
-
-PICK_METHODS: Mapping[How, Callable[[RowScope, Pick, Sequence[str]], dict[str, Sql]]] = {
+PICK_METHODS: Mapping[How, Callable[[RowScope, Pick, str], Sql]] = {
     How.EARLIEST: _earliest,
     How.LATEST: _latest,
     How.HIGHEST: _highest,

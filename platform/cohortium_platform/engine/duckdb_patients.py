@@ -96,7 +96,7 @@ class PatientScope:
             return Compiled(self.picked(node.pick, node.column), self.frame_reason(node.pick.frame))
         found: Sql = sql.column(taken_column(self.number(node)))
         if isinstance(node, nodes.Exists):
-            found = sql.is_true(found)
+            found = sql.is_known(found)
         elif isinstance(node, nodes.Count):
             found = sql.cast(sql.call("coalesce", found, sql.integer(0)), ValueType.NUMBER)
         return Compiled(self._known(node.frame, found, node.type), self.frame_reason(node.frame))

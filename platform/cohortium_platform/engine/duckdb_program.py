@@ -90,8 +90,9 @@ class StageWriter:
         for aggregate in (aggregate for aggregates in by_rows.values() for aggregate in aggregates):
             number = self.scope.number(aggregate)
             if isinstance(aggregate, Pick):
+                method = PICK_METHODS[aggregate.how]
                 columns = [c for c in self.section.columns[aggregate] if taken_column(number, c) in asked]
-                found.extend(PICK_METHODS[aggregate.how](scope, aggregate, columns).items())
+                found.extend((taken_column(number, c), method(scope, aggregate, c)) for c in columns)
             elif taken_column(number) in asked:
                 found.append((taken_column(number), AGGREGATE_METHODS[type(aggregate)](scope, aggregate)))
         return _Taking(table, scope, found)
@@ -111,7 +112,7 @@ class StageWriter:
         return query
 
 
-def create(table: str, query: exp.Expression) -> str:
+def create(table: str, query: sql.Sql) -> str:
     """Write the statement that keeps a query's rows as a temporary table."""
     statement = exp.Create(
         this=sql.table(table),

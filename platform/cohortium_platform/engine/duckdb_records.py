@@ -24,7 +24,7 @@ from cohortium_platform.engine.duckdb_frames import rows_table
 from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
-    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "COUNT_ROWS", "DATES", "KEYS", "MATCHED", "MEMBERS_BASE",
+    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "MATCHED", "MEMBERS_BASE",
     "MEMBERS_KEYS", "PERSONS", "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes",
     "insert_codes", "insert_rows", "make_codes", "make_rows", "view_of_files",
 ]  # fmt: skip
@@ -81,7 +81,7 @@ def view_of_files(table: str, files: Sequence[str], name: str | None = None) -> 
     return sql.rendered(view)
 
 
-def _read(column: str) -> exp.Expression:
+def _read(column: str) -> sql.Sql:
     """Read a column; a value that is no finite number is none."""
     if column != "value":
         return sql.column(column)
@@ -120,8 +120,8 @@ def clear_codes(table: str) -> str:
 
 
 def insert_codes(table: str) -> str:
-    """Give the statement that adds codes. Parameters, as lists of one length: codelist numbers, codes, categories,
-    lists of categories in each grouping codelist.
+    """Give the statement that adds codes. Parameters, as lists of one length: codelist numbers, categories, lists of
+    categories in each grouping codelist, and the codes of each such combination as text with spaces between them.
     """
     return _ADDED[table]
 
@@ -136,11 +136,17 @@ _CLEARED = {"events": "DELETE FROM codes_events", "medications": "DELETE FROM co
 _ADDED = {
     "events": """
         INSERT INTO codes_events
-        SELECT unnest($1::INTEGER[]), unnest($2::BIGINT[]), unnest($3::VARCHAR[]), unnest($4::VARCHAR[][])
+        SELECT codelist, unnest(string_split(codes, ' '))::BIGINT, category, groups FROM (
+            SELECT unnest($1::INTEGER[]) AS codelist, unnest($2::VARCHAR[]) AS category,
+                unnest($3::VARCHAR[][]) AS groups, unnest($4::VARCHAR[]) AS codes
+        )
     """,
     "medications": """
         INSERT INTO codes_medications
-        SELECT unnest($1::INTEGER[]), unnest($2::BIGINT[]), unnest($3::VARCHAR[]), unnest($4::VARCHAR[][])
+        SELECT codelist, unnest(string_split(codes, ' '))::BIGINT, category, groups FROM (
+            SELECT unnest($1::INTEGER[]) AS codelist, unnest($2::VARCHAR[]) AS category,
+                unnest($3::VARCHAR[][]) AS groups, unnest($4::VARCHAR[]) AS codes
+        )
     """,
 }
 
@@ -294,22 +300,14 @@ MATCHED: Mapping[str, str] = {
 (`Row.order`).
 """
 
-COUNT_ROWS: Mapping[str, str] = {
-    "events": "SELECT count(*) FROM rows_events",
-    "medications": "SELECT count(*) FROM rows_medications",
-    "consultations": "SELECT count(*) FROM rows_consultations",
-    "contacts": "SELECT count(*) FROM rows_contacts",
-    "registrations": "SELECT count(*) FROM rows_registrations",
-}
-
 
 def make_rows(table: str) -> str:
-    """Give the statement that makes an empty table for rows of a table."""
-    return create(rows_table(table), _matched(table).limit(0, copy=False))
+    """Give the statement that reads the rows of the codes and people that stand in `codes_<table>` and `keys`."""
+    return create(rows_table(table), _matched(table))
 
 
 def insert_rows(table: str) -> str:
-    """Give the statement that reads the rows of the codes and people that stand in `codes_<table>` and `keys`."""
+    """Give the statement that reads more of them."""
     return sql.rendered(exp.Insert(this=sql.table(rows_table(table)), expression=_matched(table)))
 
 

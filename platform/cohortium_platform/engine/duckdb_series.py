@@ -135,7 +135,7 @@ def _compare(scope: Scope, node: nodes.Compare) -> Compiled:
 
 def _is_in(scope: Scope, node: nodes.IsIn) -> Compiled:
     listed = [sql.literal(value, node.operand.type) for value in node.values]
-    value = exp.Paren(this=exp.In(this=scope.value(node.operand), expressions=listed))
+    value = sql.is_in(scope.value(node.operand), listed)
     return Compiled(value, scope.reason(node.operand))
 
 
@@ -216,7 +216,7 @@ def _moved_by(scope: Scope, node: nodes.DateAdd) -> Sql:
         return whole({Unit.MONTHS: 1, Unit.YEARS: dates.MONTHS_A_YEAR})
 
     def within(value: Sql, most: int) -> Sql:
-        return exp.Between(this=value, low=sql.integer(-most), high=sql.integer(most))
+        return sql.between(value, sql.integer(-most), sql.integer(most))
 
     def moved() -> Sql:
         step = sql.call("to_months", sql.cast_integer(months()))
@@ -224,11 +224,7 @@ def _moved_by(scope: Scope, node: nodes.DateAdd) -> Sql:
         return sql.binary(exp.Add, day, sql.cast_integer(days()))
 
     short = [within(days(), _MOST_DAYS), within(months(), _MOST_MONTHS)]
-    inside = exp.Between(
-        this=moved(),
-        low=sql.literal(FIRST_DAY, ValueType.DATE),
-        high=sql.literal(LAST_DAY, ValueType.DATE),
-    )
+    inside = sql.between(moved(), sql.literal(FIRST_DAY, ValueType.DATE), sql.literal(LAST_DAY, ValueType.DATE))
     return sql.case([(sql.all_of(short), sql.case([(inside, moved())]))])
 
 
@@ -242,7 +238,7 @@ def _date_difference(scope: Scope, node: nodes.DateDifference) -> Compiled:
         forward = _completed(scope, node.start, node.end, node.unit)
         back = _completed(scope, node.end, node.start, node.unit)
         ahead = sql.binary(exp.GTE, scope.value(node.end), scope.value(node.start))
-        value = sql.case([(ahead, forward)], exp.Neg(this=back))
+        value = sql.case([(ahead, forward)], sql.minus(back))
     return Compiled(sql.cast(value, ValueType.NUMBER), reason)
 
 
@@ -311,9 +307,9 @@ def _case(scope: Scope, node: nodes.Case) -> Compiled:
     undecidable = False
     for condition, result in zip(node.conditions, node.values, strict=True):
         if (reason := scope.reason(condition)) is not None:
-            values.append((sql.negated(sql.is_missing(reason)), sql.NULL(node.type)))
+            values.append((sql.is_known(reason), sql.NULL(node.type)))
             again, given = _twice(scope, condition)
-            reasons.append((sql.negated(sql.is_missing(again)), given))
+            reasons.append((sql.is_known(again), given))
             undecidable = True
         values.append((scope.value(condition), scope.value(result)))
         found = scope.reason(result)
@@ -346,13 +342,13 @@ def _coalesce(scope: Scope, node: nodes.Coalesce) -> Compiled:
     values: list[tuple[Sql, Sql]] = []
     reasons: list[tuple[Sql, Sql]] = []
     for operand in node.operands:
-        known = sql.negated(sql.is_missing(scope.value(operand)))
+        known = sql.is_known(scope.value(operand))
         values.append((known, scope.value(operand)))
         reasons.append((known.copy(), sql.NULL(ValueType.TEXT)))
         if scope.reason(operand) is not None:
             for branches, result in ((values, None), (reasons, scope.reason(operand))):
                 again, _ = _twice(scope, operand)
-                branches.append((sql.negated(sql.is_missing(again)), result or sql.NULL(node.type)))
+                branches.append((sql.is_known(again), result or sql.NULL(node.type)))
     return Compiled(sql.case(values, sql.NULL(node.type)), sql.case(reasons, sql.NULL(ValueType.TEXT)))
 
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.duckdb_patients import PatientScope
 from cohortium_platform.engine.evaluated import Kind
-from cohortium_platform.engine.plan import AGE, SEX, Plan
+from cohortium_platform.engine.plan import AGE, EVENT_COLUMNS, SEX, Plan
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Cohort, Indicator
@@ -55,6 +55,9 @@ RESULT_COLUMNS: Mapping[str, ValueType] = {
 }
 """The columns of results, in order: those of `cohortium_plugins.record.Result`."""
 
+_SHOWN = ("value", "value_code", "value_text", "event_date", "event_code", "event_source")
+_ORDER = ("practice", "patient_id", "index_date", "position")
+
 POSITION = "position"
 """The column that puts rows of one patient and date in the order of the definition."""
 
@@ -81,7 +84,7 @@ class Outputs:
     """
 
     columns: tuple[str, ...]
-    queries: Mapping[Kind, exp.Expression]
+    queries: Mapping[Kind, Sql]
 
 
 def compile_outputs(plan: Plan, scope: PatientScope, source: str) -> Outputs:
@@ -89,9 +92,11 @@ def compile_outputs(plan: Plan, scope: PatientScope, source: str) -> Outputs:
     writer = _Writer(plan, scope, source)
     cohorts = list(enumerate(plan.rules.cohorts))
     queries = {
-        Kind.RESULTS: _joined([writer.results(n) for n in range(len(plan.rules.indicators))] or [_no_results()]),
-        Kind.MEMBERS: _joined([writer.members(number, cohort) for number, cohort in cohorts]),
-        Kind.LIST: _joined([writer.listed(number, cohort) for number, cohort in cohorts]),
+        Kind.RESULTS: _shown(
+            _joined([writer.results(n) for n in range(len(plan.rules.indicators))] or [_no_results()])
+        ),
+        Kind.MEMBERS: _listed([writer.members(number, cohort) for number, cohort in cohorts]),
+        Kind.LIST: _listed([writer.listed(number, cohort) for number, cohort in cohorts]),
     }
     return Outputs(tuple(writer.columns), queries)
 
@@ -131,21 +136,60 @@ def compile_held_back(plan: Plan, source: str) -> exp.Select:
     return query.join(sql.table(source, then), on=same, join_type="left", copy=False)
 
 
+def _shown(rows: exp.Query) -> exp.Select:
+    """Show of every result what its status shows: see `status._result`."""
+    made = {
+        "status": exp.Case(
+            this=sql.column("status"),
+            ifs=[exp.If(this=_code(item), true=sql.text(item.value)) for item in STATUS_CODES],
+        ),
+        "due_date": sql.case(
+            [
+                (_is_one((Status.MET,)), sql.column("renews")),
+                (_is_one((Status.EXCLUDED, *OPEN)), sql.call("coalesce", sql.column("due"), sql.column("begins"))),
+            ]
+        ),
+        "due_now": sql.all_of([_is_one(OPEN), sql.is_missing(sql.column("due"))]),
+        "window_end": _visible("due"),
+        "met_date": sql.case(
+            [(_is_one((Status.MET,)), sql.call("coalesce", sql.column("date"), sql.column("event_date")))]
+        ),
+        "adjustment": sql.case([(_is_one((Status.EXCLUDED,)), sql.column("adjustment"))]),
+        **{name: _visible(name) for name in _SHOWN},
+    }
+    columns = [
+        sql.aliased(sql.cast(made.get(name, sql.column(name)), kind), name) for name, kind in RESULT_COLUMNS.items()
+    ]
+    return sql.select(columns, exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("r")))).order_by(
+        *(sql.ordered(sql.column(name, "r")) for name in _ORDER), copy=False
+    )
+
+
+def _visible(name: str) -> Sql:
+    return sql.case([(_is_one(DECIDED), sql.column(name))])
+
+
 def _no_results() -> exp.Select:
-    """Write the results of a definition without indicators."""
-    columns = [sql.aliased(sql.NULL(kind), name) for name, kind in RESULT_COLUMNS.items()]
-    return exp.Select(expressions=[*columns, sql.aliased(sql.integer(0), POSITION)]).where(sql.FALSE(), copy=False)
+    """Write the rows of a definition without indicators."""
+    kinds = {**RESULT_COLUMNS, "status": ValueType.CODE, POSITION: ValueType.CODE}
+    kinds.update(dict.fromkeys(("due", "begins", "renews", "date"), ValueType.DATE))
+    columns = [sql.aliased(sql.NULL(kind), name) for name, kind in kinds.items()]
+    return exp.Select(expressions=columns).where(sql.FALSE(), copy=False)
 
 
-def _joined(parts: Sequence[exp.Select]) -> exp.Expression:
-    """Put rows of several indicators or cohorts together, in an order that nothing but the content decides."""
+def _joined(parts: Sequence[exp.Select]) -> exp.Query:
+    """Put rows of several indicators or cohorts together."""
     whole: exp.Query = parts[0]
     for part in parts[1:]:
         whole = exp.Union(this=whole, expression=part, distinct=False)
-    columns = [sql.column(part.alias) for part in parts[0].expressions if part.alias != POSITION]
-    order = [sql.ordered(sql.column(name)) for name in ("practice", "patient_id", "index_date", POSITION)]
-    source = exp.Subquery(this=whole, alias=exp.TableAlias(this=sql.name("q")))
-    return exp.Select(expressions=columns).from_(source, copy=False).order_by(*order, copy=False)
+    return whole
+
+
+def _listed(parts: Sequence[exp.Select]) -> exp.Select:
+    """Put rows together and sort them by what nothing but their content decides."""
+    source = exp.Subquery(this=_joined(parts), alias=exp.TableAlias(this=sql.name("r")))
+    listed = [sql.column(part.alias) for part in parts[0].expressions if part.alias != POSITION]
+    return sql.select(listed, source).order_by(*(sql.ordered(sql.column(name)) for name in _ORDER), copy=False)
 
 
 class _Writer:
@@ -165,15 +209,13 @@ class _Writer:
         stage = max(scope.shape.stage(part) for part in parts)
         unsure = scope.reason(indicator.met)
         status = [
-            (sql.is_true(sql.negated(scope.value(indicator.applies))), _code(Status.NOT_APPLICABLE)),
+            (sql.negated(scope.value(indicator.applies)), _code(Status.NOT_APPLICABLE)),
             (sql.is_missing(scope.value(indicator.applies)), _code(Status.NOT_EVALUATED)),
         ]
         if unsure is not None:
-            status.append((sql.negated(sql.is_missing(unsure)), _code(Status.NOT_EVALUATED)))
+            status.append((sql.is_known(unsure), _code(Status.NOT_EVALUATED)))
         status.append((scope.value(indicator.met), _code(Status.MET)))
-        adjusted = [scope.value(adjustment.when) for adjustment in indicator.adjustments]
-        if adjusted:
-            status.append((sql.any_of(adjusted), _code(Status.EXCLUDED)))
+        status.extend((scope.value(item.when), _code(Status.EXCLUDED)) for item in indicator.adjustments)
         in_time = sql.binary(exp.GTE, self.due(indicator), scope.fact("as_of"))
         status.append((in_time, _code(Status.DUE)))
         scope.bindings.define(status_column(number), sql.case(status, _code(Status.OVERDUE)), stage)
@@ -208,74 +250,52 @@ class _Writer:
     # --- rows -----------------------------------------------------------------------------------------------------
 
     def results(self, number: int) -> exp.Select:
-        """Write the rows of one indicator."""
+        """Write the rows of one indicator, with every value whether or not its status shows it."""
         self.decide(number)
         indicator = self.plan.rules.indicators[number]
         cohort = next(i for i, c in enumerate(self.plan.rules.cohorts) if c.name == indicator.cohort)
-        values = self._result_columns(indicator, status_column(number), reason_column(number))
-        fixed = {
+        shown, event = indicator.shown, self._event(indicator.evidence)
+        adjusted = [(self.scope.value(item.when), sql.text(item.name)) for item in indicator.adjustments]
+        columns = {
             "patient_id": sql.column("patient_id"),
             "practice": sql.column("practice"),
             "indicator": sql.text(indicator.name),
             "index_date": sql.column("as_of"),
+            "status": sql.column(status_column(number)),
+            "reason": sql.column(reason_column(number)),
+            "due": self._optional(indicator.due),
+            "begins": self.scope.value(indicator.begins),
+            "renews": self._optional(indicator.renews),
+            "date": self._optional(indicator.date),
+            "value": self._optional(shown.number),
+            "value_code": self._optional(shown.code),
+            "value_text": self._optional(shown.text),
+            "adjustment": sql.case(adjusted),
+            **{f"event_{name}": value for name, value in event.items()},
+            POSITION: sql.integer(number),
         }
-        order = {POSITION: sql.integer(number)}
-        return self._select({**fixed, **values, **order}, cohort)
-
-    def _result_columns(self, indicator: Indicator, status: str, reason: str) -> dict[str, Sql]:
-        """Give what a result shows, by its status: see `status._result`."""
-        shown, event = indicator.shown, self._event(indicator.evidence)
-        undue = sql.TRUE() if indicator.due is None else sql.is_missing(self.scope.value(indicator.due))
-        met = [self._optional(indicator.date, ValueType.DATE), event["date"]]
-        adjusted = [(self.scope.value(item.when), sql.text(item.name)) for item in indicator.adjustments]
-        due = [
-            (_is(status, (Status.MET,)), self._optional(indicator.renews, ValueType.DATE)),
-            (_is(status, (Status.EXCLUDED, *OPEN)), self.due(indicator)),
-        ]
-        visible = {
-            "value": self._optional(shown.number, ValueType.NUMBER),
-            "value_code": self._optional(shown.code, ValueType.CODE),
-            "value_text": self._optional(shown.text, ValueType.TEXT),
-            "event_date": event["date"],
-            "event_code": event["code"],
-            "event_source": event["source"],
-            "window_end": self._optional(indicator.due, ValueType.DATE),
-        }
-        made = {
-            "status": _word(sql.column(status)),
-            "reason": sql.column(reason),
-            "due_date": sql.case(due),
-            "due_now": sql.all_of([_is(status, OPEN), undue]),
-            "met_date": sql.case([(_is(status, (Status.MET,)), sql.call("coalesce", *met))]),
-            "adjustment": sql.case(
-                [(_is(status, (Status.EXCLUDED,)), sql.case(adjusted, sql.NULL(ValueType.TEXT)))],
-            ),
-            **{name: sql.case([(_is(status, DECIDED), value)]) for name, value in visible.items()},
-        }
-        return {name: made[name] for name in RESULT_COLUMNS if name in made}
-
-    def _optional(self, node: nodes.Series | None, kind: ValueType) -> Sql:
-        return sql.NULL(kind) if node is None else self.scope.value(node)
+        return self._select(columns, cohort)
 
     def _event(self, evidence: Sequence[nodes.Pick]) -> dict[str, Sql]:
         """Give the latest of the picked rows, the first listed of those on one day."""
-        kinds = {"date": ValueType.DATE, "code": ValueType.CODE, "source": ValueType.TEXT}
         if not evidence:
-            return {column: sql.NULL(kind) for column, kind in kinds.items()}
+            return {column: exp.Null() for column in EVENT_COLUMNS}
         if len(evidence) == 1:
-            return {column: self.scope.picked(evidence[0], column) for column in kinds}
+            return {column: self.scope.picked(evidence[0], column) for column in EVENT_COLUMNS}
 
         def latest() -> Sql:
             return sql.call("greatest", *(self.scope.picked(pick, "date") for pick in evidence))
 
-        def of(column: str, kind: ValueType) -> Sql:
-            branches = [
-                (exp.EQ(this=self.scope.picked(pick, "date"), expression=latest()), self.scope.picked(pick, column))
+        def of(column: str) -> Sql:
+            return sql.case(
+                (sql.binary(exp.EQ, self.scope.picked(pick, "date"), latest()), self.scope.picked(pick, column))
                 for pick in evidence
-            ]
-            return sql.case(branches, sql.NULL(kind))
+            )
 
-        return {column: of(column, kind) for column, kind in kinds.items()}
+        return {column: of(column) for column in EVENT_COLUMNS}
+
+    def _optional(self, node: nodes.Series | None) -> Sql:
+        return exp.Null() if node is None else self.scope.value(node)
 
     def members(self, number: int, cohort: Cohort) -> exp.Select:
         """Write the rows of one cohort's members."""
@@ -289,15 +309,17 @@ class _Writer:
         return self._select({**fixed, **self._member_columns(cohort), **self._strata(), **order}, number)
 
     def _member_columns(self, cohort: Cohort) -> dict[str, Sql]:
-        kinds = {"number": ValueType.NUMBER, "code": ValueType.CODE, "text": ValueType.TEXT}
-        shown = {f"shown_{name}": self._optional(getattr(cohort.shown, name), kind) for name, kind in kinds.items()}
-        origin = self._event(() if cohort.origin is None else (cohort.origin,))
-        return {
-            "since": self.scope.value(cohort.since),
-            **shown,
-            "origin_date": origin["date"],
-            "origin_code": origin["code"],
+        shown = cohort.shown
+        values = {
+            "since": (self.scope.value(cohort.since), ValueType.DATE),
+            "shown_number": (self._optional(shown.number), ValueType.NUMBER),
+            "shown_code": (self._optional(shown.code), ValueType.CODE),
+            "shown_text": (self._optional(shown.text), ValueType.TEXT),
         }
+        origin = self._event(() if cohort.origin is None else (cohort.origin,))
+        values["origin_date"] = (origin["date"], ValueType.DATE)
+        values["origin_code"] = (origin["code"], ValueType.CODE)
+        return {name: sql.cast(value, kind) for name, (value, kind) in values.items()}
 
     def _strata(self) -> dict[str, Sql]:
         made = {}
@@ -329,7 +351,7 @@ class _Writer:
         named = {f"status:{name}": value for name, value in statuses.items()}
         order = {POSITION: sql.integer(number)}
         query = self._select({**fixed, **self._member_columns(cohort), **self._strata(), **named, **order}, number)
-        last = exp.EQ(this=sql.column("as_of"), expression=exp.Parameter(this=exp.Literal.number("1")))
+        last = sql.binary(exp.EQ, sql.column("as_of"), exp.Parameter(this=exp.Literal.number("1")))
         return query.where(last, copy=False)
 
     def _select(self, columns: Mapping[str, Sql], cohort: int) -> exp.Select:
@@ -344,19 +366,13 @@ def _code(status: Status) -> Sql:
     return sql.integer(STATUS_CODES[status])
 
 
-def _is(status: str, options: Sequence[Status]) -> Sql:
-    return exp.Paren(this=exp.In(this=sql.column(status), expressions=[_code(option) for option in options]))
-
-
-def _word(status: Sql) -> Sql:
-    """Write a status as its word."""
-    words = [exp.If(this=_code(item), true=sql.text(item.value)) for item in STATUS_CODES]
-    return exp.Case(this=status, ifs=words)
+def _is_one(options: Sequence[Status]) -> Sql:
+    return sql.is_in(sql.column("status"), [_code(option) for option in options])
 
 
 def _how_many(indicators: Sequence[int], status: Status) -> Sql:
     count = sql.integer(0)
     for number in indicators:
-        is_so = exp.EQ(this=sql.column(status_column(number)), expression=_code(status))
+        is_so = sql.binary(exp.EQ, sql.column(status_column(number)), _code(status))
         count = sql.binary(exp.Add, count, sql.case([(is_so, sql.integer(1))], sql.integer(0)))
     return exp.Cast(this=count, to=exp.DataType.build("USMALLINT", dialect="duckdb"))

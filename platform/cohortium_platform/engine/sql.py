@@ -6,7 +6,8 @@ are named as DuckDB names them and are never translated from another dialect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from sqlglot import exp
@@ -15,12 +16,12 @@ from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
 
 __all__ = [
-    "FALSE", "NULL", "TRUE", "UNITS", "Sql", "aliased", "all_of", "any_of", "binary", "call", "case", "cast", "column",
-    "columns_in", "integer", "is_missing", "is_true", "literal", "name", "negated", "ordered", "rendered", "select",
-    "struct", "table", "text",
+    "FALSE", "NULL", "TRUE", "UNITS", "Sql", "aliased", "all_of", "any_of", "between", "binary", "call", "case", "cast",
+    "cast_integer", "column", "columns_in", "integer", "is_in", "is_known", "is_missing", "is_true", "literal", "minus",
+    "name", "negated", "operand", "ordered", "rendered", "select", "stands_beside_operator", "struct", "table", "text",
 ]  # fmt: skip
 
-Sql = exp.Expression
+Sql = exp.Expr
 
 DIALECT = "duckdb"
 UNITS: tuple[Unit, ...] = tuple(Unit)
@@ -39,6 +40,8 @@ _TYPES: dict[ValueType, exp.DataType] = {
 }
 _INTEGER = exp.DataType.build("INTEGER", dialect=DIALECT)
 _LARGEST = 2**60
+_OPERATORS = (exp.Binary, exp.Not, exp.Neg, exp.In, exp.Between)
+"""What needs brackets beside another operator. Functions and CASE do not."""
 
 
 def TRUE() -> Sql:  # noqa: N802 - a constant, made anew because a tree node has one parent
@@ -74,28 +77,36 @@ def text(value: str) -> Sql:
 def integer(value: int) -> Sql:
     """Write an integer constant."""
     literal = exp.Literal.number(str(abs(value)))
-    return exp.Neg(this=literal) if value < 0 else literal
+    return minus(literal) if value < 0 else literal
 
 
 def literal(value: Scalar | None, kind: ValueType) -> Sql:
     """Write a constant of a definition, in the type in which the engine holds its kind."""
     if value is None:
         return NULL(kind)
-    return text(str(value)) if kind is ValueType.TEXT else cast(_plain(value, kind), kind)
+    return _LITERALS[kind](value)
 
 
-def _plain(value: Scalar, kind: ValueType) -> Sql:
-    if isinstance(value, Duration):
-        if abs(value.count) > _LARGEST:
-            raise DefinitionError(f"A duration of {value} is out of any use.", "Write a shorter one.")
-        return struct({"count": integer(value.count), "unit": integer(UNITS.index(value.unit))})
-    if isinstance(value, bool):
-        return exp.Boolean(this=value)
-    if isinstance(value, date):
-        return text(value.isoformat())
-    if kind is ValueType.NUMBER:
-        return text(repr(float(value)))
-    return integer(int(value))
+def _boolean(value: bool) -> Sql:  # noqa: FBT001
+    return exp.Boolean(this=value)
+
+
+def _date(value: date) -> Sql:
+    return cast(text(value.isoformat()), ValueType.DATE)
+
+
+def _number(value: float) -> Sql:
+    """Write a double: digits with an exponent, which no engine reads as a decimal."""
+    digits = repr(abs(float(value)))
+    number = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
+    return minus(number) if math.copysign(1, value) < 0 else number
+
+
+def _duration(value: Duration) -> Sql:
+    if abs(value.count) > _LARGEST:
+        raise DefinitionError(f"A duration of {value} is out of any use.", "Write a shorter one.")
+    fields = struct({"count": integer(value.count), "unit": integer(UNITS.index(value.unit))})
+    return cast(fields, ValueType.DURATION)
 
 
 def cast(value: Sql, kind: ValueType) -> Sql:
@@ -113,18 +124,30 @@ def call(function: str, *arguments: Sql) -> Sql:
     return exp.Anonymous(this=function, expressions=list(arguments))
 
 
+def operand(value: Sql) -> Sql:
+    """Write a value so that it can stand beside an operator: in brackets if it is made of operators itself."""
+    return exp.Paren(this=value) if isinstance(value, _OPERATORS) else value
+
+
+def stands_beside_operator(place: Sql) -> bool:
+    """Tell whether what is put in a place needs brackets if it is made of operators."""
+    return isinstance(place.parent, _OPERATORS)
+
+
 def binary(operator: type[exp.Binary], left: Sql, right: Sql) -> Sql:
-    """Write an operator between two operands, in brackets."""
-    return exp.Paren(this=operator(this=left, expression=right))
+    """Write an operator between two operands."""
+    return operator(this=operand(left), expression=operand(right))
 
 
 def _joined(operator: type[exp.And | exp.Or], parts: Sequence[Sql], none: bool) -> Sql:  # noqa: FBT001
     if not parts:
         return exp.Boolean(this=none)
-    result: Sql = parts[0]
+    if len(parts) == 1:
+        return parts[0]
+    result: Sql = operand(parts[0])
     for part in parts[1:]:
-        result = operator(this=result, expression=part)
-    return exp.Paren(this=result) if len(parts) > 1 else result
+        result = operator(this=result, expression=operand(part))
+    return result
 
 
 def all_of(parts: Iterable[Sql]) -> Sql:
@@ -139,12 +162,36 @@ def any_of(parts: Iterable[Sql]) -> Sql:
 
 def negated(condition: Sql) -> Sql:
     """Write NOT."""
-    return exp.Paren(this=exp.Not(this=exp.Paren(this=condition)))
+    if isinstance(condition, exp.Boolean):
+        return exp.Boolean(this=not condition.this)
+    return exp.Not(this=operand(condition))
 
 
 def is_missing(value: Sql) -> Sql:
     """Test for an unknown value."""
-    return exp.Paren(this=exp.Is(this=value, expression=exp.Null()))
+    if isinstance(value, exp.Boolean):
+        return FALSE()
+    return exp.Is(this=operand(value), expression=exp.Null())
+
+
+def is_known(value: Sql) -> Sql:
+    """Test for a known value."""
+    return exp.Is(this=operand(value), expression=exp.Not(this=exp.Null()))
+
+
+def is_in(value: Sql, options: Iterable[Sql]) -> Sql:
+    """Test for one of several values."""
+    return exp.In(this=operand(value), expressions=list(options))
+
+
+def between(value: Sql, low: Sql, high: Sql) -> Sql:
+    """Test for a range, both ends included."""
+    return exp.Between(this=operand(value), low=low, high=high)
+
+
+def minus(value: Sql) -> Sql:
+    """Write the negative of a number."""
+    return exp.Neg(this=operand(value))
 
 
 def is_true(value: Sql) -> Sql:
@@ -153,11 +200,33 @@ def is_true(value: Sql) -> Sql:
 
 
 def case(branches: Iterable[tuple[Sql, Sql]], otherwise: Sql | None = None) -> Sql:
-    """Write the value of the first branch that holds; unknown without one and without `otherwise`."""
-    listed = [exp.If(this=condition, true=value) for condition, value in branches]
+    """Write the value of the first branch that holds; unknown without one and without `otherwise`. Branches that are
+    known never to hold, and those after one that always does, are left out.
+    """
+    listed: list[exp.If] = []
+    for condition, value in branches:
+        if isinstance(condition, exp.Boolean) and condition.this:
+            otherwise = value
+            break
+        if not isinstance(condition, exp.Boolean) and not _is_unknown(condition):
+            listed.append(exp.If(this=condition, true=value))
     if not listed:
-        return otherwise if otherwise is not None else exp.Null()
+        return exp.Null() if otherwise is None else otherwise
     return exp.Case(ifs=listed, default=otherwise)
+
+
+def _is_unknown(value: Sql) -> bool:
+    return isinstance(value, exp.Cast) and isinstance(value.this, exp.Null)
+
+
+_LITERALS: Mapping[ValueType, Callable[..., Sql]] = {
+    ValueType.BOOL: _boolean,
+    ValueType.DATE: _date,
+    ValueType.NUMBER: _number,
+    ValueType.TEXT: text,
+    ValueType.CODE: integer,
+    ValueType.DURATION: _duration,
+}
 
 
 def struct(fields: dict[str, Sql]) -> Sql:
@@ -196,12 +265,12 @@ def columns_in(expression: Sql) -> Iterator[exp.Column]:
             yield node
             continue
         for value in node.args.values():
-            if isinstance(value, exp.Expression):
+            if isinstance(value, exp.Expr):
                 stack.append(value)
             elif isinstance(value, list):
-                stack.extend(item for item in value if isinstance(item, exp.Expression))
+                stack.extend(item for item in value if isinstance(item, exp.Expr))
 
 
-def rendered(statement: exp.Expression) -> str:
+def rendered(statement: Sql) -> str:
     """Write a statement down for DuckDB."""
     return statement.sql(dialect=DIALECT)
