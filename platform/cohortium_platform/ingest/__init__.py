@@ -2,6 +2,7 @@
 
     service     what callers use            pipeline    the order of steps and the one transaction
     staging     what importers leave        parts       one file as SQL             workbench   DuckDB for one load
+    importers   which there are             apart       those of other distributions, in a process of their own
     scope       whose records, until when   patients, people, matching              who the rows are about
     shapes, streaming, buckets              rows, checked, by practice              arranging, writing  record files
     identifying what is sealed              quality, reasons, reporting, telling, completeness  what was found

@@ -30,11 +30,16 @@ ranges belong to a code, and are given with a load or stand in a rule."""
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """`memory` as DuckDB writes sizes; rows of a practice are sorted beside it, in about 150 bytes a row and thread."""
+    """`memory` as DuckDB writes sizes; rows of a practice are sorted beside it, in about 150 bytes a row and thread.
+
+    `importer_bytes` and `importer_seconds` are what an importer of another distribution may use in its own process.
+    """
 
     memory: str = "2GB"
     threads: int = 2
     values: Sequence[ValueRange] = field(default=PLAUSIBLE)
+    importer_bytes: int = 8 * 2**30
+    importer_seconds: float = 3600.0
 
     @staticmethod
     def of(settings: Settings) -> LoadLimits:

@@ -27,6 +27,7 @@ from sqlmodel import Session, col, select
 
 from cohortium_platform import audit
 from cohortium_platform.identities.loading import IdentityChanges, IdentitySealer, apply_changes, digests
+from cohortium_platform.ingest.apart import is_ours, read_apart
 from cohortium_platform.ingest.identifying import identity_batches, read_contact_details
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_platform.ingest.matching import match
@@ -138,7 +139,10 @@ class Run:
             self.log,
             lambda done, total: self._teller(Step.READING, done / max(total, 1)),
         )
-        self.importer.read(self.delivery, self.options, area)
+        if is_ours(self.importer):
+            self.importer.read(self.delivery, self.options, area)
+        else:
+            read_apart(self.importer, self.delivery, area, self.limits)
         parts = area.parts()
         if "patients" not in parts:
             raise Unreadable(
