@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -135,5 +136,6 @@ def test_load(database, settings, key_encryption, extract, tmp_path, form) -> No
         f"  loaded whole          {result.seconds:7.2f} s  {rate:12,.0f} events/s   ({cpu:.1f} s of this process' CPU)"
     )
     print(*steps.lines(), sep="\n")
+    print(f"  most memory           {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:7.2f} GiB")
     print(f"  DuckDB sorts events   {bare:7.2f} s  {bare_rate:12,.0f} events/s  ({bare_cpu:.1f} s CPU)")
     print(f"  ratio                 {rate / bare_rate:7.2f}    by CPU {bare_cpu / cpu:.2f}")

@@ -346,6 +346,36 @@ def test_contacts_leave_their_content_in_the_identity_store(loads):
     )
 
 
+def test_a_name_in_the_wrong_column_stays_out_of_the_record_store(loads):
+    loads.load(
+        {
+            "patients.csv": """
+                local_id,date_of_birth,sex,practice,next_of_kin_name,next_of_kin_relationship
+                1,1950-01-01,f,A81001,Jo Bloggs,daughter Jo Bloggs
+            """,
+            "contacts.csv": """
+                local_id,practice,date,kind,relationship,name,value
+                1,A81001,2022-01-01,Jo Bloggs,my neighbour,,07700 900001
+            """,
+        }
+    )
+    assert set(loads.rows("contacts", "kind, relationship")) == {(None, None), ("next-of-kin", None)}
+
+
+def test_file_names_are_no_patterns(loads):
+    result = loads.load(
+        {
+            "patients.csv": PATIENTS,
+            "events/a[1].csv": events(f"1,A81001,2020-01-01,{STROKE},,,"),
+            "events/a1.csv": events(f"1,A81001,2021-01-01,{STROKE},,,"),
+            "events/*.csv": events(f"1,A81001,2022-01-01,{STROKE},,,", "9,A81001,2020-01-01,1,,,"),
+            "events/it's.csv": events(f"1,A81001,2023-01-01,{STROKE},,,"),
+        }
+    )
+    assert sorted(day.year for (day,) in loads.rows("events", "date")) == [2020, 2021, 2022, 2023]
+    assert [(f.file, f.line) for f in result.report.findings if f.severity == "rejected"] == [("events/*.csv", 3)]
+
+
 def test_consultations_and_medications(loads):
     loads.load(
         {

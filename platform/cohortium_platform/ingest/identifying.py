@@ -17,12 +17,15 @@ from cohortium_platform.identities.identity import TEXT_FIELDS
 from cohortium_platform.identities.loading import IdentityBatch
 from cohortium_platform.ingest.parts import Part
 from cohortium_platform.ingest.people import People
+from cohortium_platform.ingest.shapes import SHAPES
 from cohortium_platform.ingest.streaming import NEVER, Stream
 from cohortium_platform.ingest.workbench import Workbench, literal, reading
+from cohortium_platform.records.schema import RecordTable
 from cohortium_plugins.importing import EXTRACT_COLUMNS
 
 __all__ = ["CONTACT_COLUMNS", "add_contacts", "identity_batches", "read_contact_details"]
 
+_CONTACTS = SHAPES[RecordTable.CONTACTS]
 _NEXT_OF_KIN = "N"
 """UK Core's relationship code."""
 
@@ -36,9 +39,14 @@ _KINDS = {
 CONTACT_COLUMNS = frozenset({"telephone", "mobile", "email", "address", "next_of_kin_name"})
 """Columns of patients that say whether there is a contact."""
 
+_RELATIONSHIP = f"""
+    CASE WHEN next_of_kin_relationship IS NULL THEN '{_NEXT_OF_KIN}'
+    WHEN regexp_full_match(next_of_kin_relationship, {literal(_CONTACTS.allowed["relationship"])})
+    THEN next_of_kin_relationship END
+"""
 _OWN = " UNION ALL ".join(
     f"SELECT place, given.contact_recorded AS day, {literal(kind)} AS kind, "
-    + (f"coalesce(next_of_kin_relationship, '{_NEXT_OF_KIN}')" if kind == "next-of-kin" else "NULL")
+    + (_RELATIONSHIP if kind == "next-of-kin" else "NULL")
     + f" AS relationship, {number} AS number FROM patients JOIN given USING (id) WHERE is_primary AND {condition}"
     for number, (kind, condition) in enumerate(_KINDS.items())
 )

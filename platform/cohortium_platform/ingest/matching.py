@@ -18,7 +18,7 @@ from cohortium_platform.ingest.quality import QualityLog
 from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.scope import Scope
 from cohortium_platform.ingest.telling import tell
-from cohortium_platform.ingest.workbench import Workbench, literal
+from cohortium_platform.ingest.workbench import Workbench, literal, sql_file
 from cohortium_platform.records.schema import RecordTable
 from cohortium_plugins.importing import Severity
 
@@ -68,4 +68,4 @@ def _reject(bench: Workbench, parts: Sequence[Part], log: QualityLog, reason: Re
 
 
 def _files(paths: Sequence[Path]) -> str:
-    return f"[{', '.join(literal(path) for path in paths)}]" if paths else ""
+    return f"[{', '.join(sql_file(path) for path in paths)}]" if paths else ""

@@ -15,7 +15,7 @@ from typing import Literal
 
 import pyarrow.parquet as pq
 
-from cohortium_platform.ingest.workbench import Workbench, literal, name, reading
+from cohortium_platform.ingest.workbench import Workbench, literal, name, reading, sql_file
 from cohortium_plugins.importing import EXTRACT_COLUMNS, DeliveredFile, Unreadable
 
 __all__ = ["Part", "delivered_part", "staged_part"]
@@ -52,7 +52,7 @@ class Part:
     @property
     def relation(self) -> str:
         """The rows, for a FROM clause; in the file's order."""
-        path = literal(self.path)
+        path = sql_file(self.path)
         if self.format == "parquet":
             return f"read_parquet({path})"
         columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in self.header)
@@ -65,7 +65,7 @@ class Part:
     def numbered(self) -> tuple[str, str]:
         """The rows for a FROM clause, and the expression of a row's number from 0 in it."""
         if self.format == "parquet":
-            return f"read_parquet({literal(self.path)}, file_row_number = true)", "file_row_number"
+            return f"read_parquet({sql_file(self.path)}, file_row_number = true)", "file_row_number"
         return self.relation, "row_number() OVER () - 1"
 
     def has(self, column: str) -> bool:
@@ -120,7 +120,7 @@ class Part:
         wanted = ", ".join(str(row) for row in rows)
         with reading(self.shown_as, self.format):
             found = bench.rows(
-                f"SELECT file_row_number, file::VARCHAR, line::BIGINT FROM read_parquet({literal(self.path)}, "
+                f"SELECT file_row_number, file::VARCHAR, line::BIGINT FROM read_parquet({sql_file(self.path)}, "
                 f"file_row_number = true) WHERE file_row_number IN ({wanted})"
             )
         said = {row: (str(file), int(str(line))) for row, file, line in found}

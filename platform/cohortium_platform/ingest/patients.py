@@ -18,7 +18,7 @@ from cohortium_platform.ingest.quality import QualityLog
 from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.scope import Scope
 from cohortium_platform.ingest.telling import patients_in, tell
-from cohortium_platform.ingest.workbench import Workbench, literal, reading
+from cohortium_platform.ingest.workbench import Workbench, literal, reading, sql_file
 from cohortium_plugins.importing import EXTRACT_COLUMNS, Severity, Unreadable
 
 __all__ = ["OLDEST_YEARS", "read_patients"]
@@ -123,7 +123,8 @@ def _insert(number: int, part: Part, scope: Scope) -> str:
     practice = "NULL" if not scope.is_gp else part.text("practice")
     if scope.is_gp and scope.practice is not None:
         practice = f"coalesce({practice}, {literal(scope.practice)})"
-    columns = [f"trim({practice if text == 'practice' else part.text(text)})" for text in _TEXTS]
+    keys = {"practice": practice, "local_id": part.text("local_id")}  # exactly as other tables have them
+    columns = [keys.get(text) or f"trim({part.text(text)})" for text in _TEXTS]
     columns += [f"{part.day(day)}, {part.text(day)} IS NOT NULL" for day in _DAYS]
     return f"INSERT INTO given SELECT ? + {row}, {number}, {row}, {', '.join(columns)} FROM {relation}"
 
@@ -146,7 +147,7 @@ def _describe_practices(bench: Workbench, scope: Scope) -> None:
     path = bench.folder / "practices.parquet"
     arrays = [pa.array(column, kind) for column, kind in zip(columns, types.values(), strict=True)]
     pq.write_table(pa.table(dict(zip(types, arrays, strict=True))), path)
-    bench.run(f"CREATE TABLE practices AS FROM read_parquet({literal(path)})")
+    bench.run(f"CREATE TABLE practices AS FROM read_parquet({sql_file(path)})")
 
 
 def _tell_fault(

@@ -27,7 +27,7 @@ from cohortium_platform.ingest.quality import QualityLog
 from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.scope import Scope
 from cohortium_platform.ingest.telling import tell
-from cohortium_platform.ingest.workbench import Workbench, literal
+from cohortium_platform.ingest.workbench import Workbench, literal, sql_file
 from cohortium_platform.keys import TenantKeys
 from cohortium_plugins.importing import Severity, Unreadable
 
@@ -173,7 +173,7 @@ def _join(bench: Workbench, table: str, columns: dict[str, NDArray[Any]]) -> Non
     added = ", ".join(column for column in columns if column != "id")
     bench.run(
         f"CREATE OR REPLACE TABLE patients AS SELECT patients.*, {added} "
-        f"FROM patients LEFT JOIN read_parquet({literal(path)}) USING (id)"
+        f"FROM patients LEFT JOIN read_parquet({sql_file(path)}) USING (id)"
     )
 
 

@@ -5,11 +5,13 @@ Here: shapes, faults as small numbers, the query of a file. Not here: what is do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cohortium_platform.ingest.parts import Part
 from cohortium_platform.ingest.people import People
 from cohortium_platform.ingest.reasons import Reason
+from cohortium_platform.ingest.workbench import literal
 from cohortium_platform.records.schema import RecordTable
 
 __all__ = ["FAULTS", "SHAPES", "VALUE_FAULT", "Shape"]
@@ -33,7 +35,11 @@ _POSSIBLE = "BETWEEN DATE '1850-01-01' AND DATE '2199-12-31'"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Which columns a table has beside its patient: its day, and an end, a code, a value, texts."""
+    """Which columns a table has beside its patient: its day, and an end, a code, a value, texts.
+
+    `allowed` gives for a text the pattern of what it may be; anything else is left empty, since a name or a number in
+    the wrong column must not come into the record store.
+    """
 
     table: RecordTable
     day: str = "date"
@@ -42,6 +48,7 @@ class Shape:
     code: bool = False
     value: bool = False
     texts: tuple[str, ...] = ()
+    allowed: Mapping[str, str] = field(default_factory=dict)
 
     def columns(self) -> dict[str, str]:
         """Columns on their way to a file, and their numpy types. A text is a number that stands for it, -1 for none."""
@@ -70,9 +77,15 @@ class Shape:
         if self.value:
             inner += [f"{part.number('value')} AS value", f"{part.text('value')} IS NOT NULL AS has_value"]
             outer.append("value")
-        inner += [f"{part.text(text)} AS {text}" for text in self.texts]
+        inner += [f"{self._text(part, text)} AS {text}" for text in self.texts]
         outer += [*self.texts, f"{self._fault(names_practice=people.names_practice(part))}::UTINYINT AS fault"]
         return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {part.relation})"
+
+    def _text(self, part: Part, text: str) -> str:
+        given = part.text(text)
+        if text not in self.allowed:
+            return given
+        return f"if(regexp_full_match({given}, {literal(self.allowed[text])}), {given}, NULL)"
 
     def _fault(self, *, names_practice: bool) -> str:
         """The number of the worst that is wrong with a row, 0 for nothing."""
@@ -100,7 +113,12 @@ SHAPES = {
         Shape(RecordTable.EVENTS, code=True, value=True, texts=("unit", "episode")),
         Shape(RecordTable.MEDICATIONS, code=True),
         Shape(RecordTable.CONSULTATIONS, texts=("kind",)),
-        Shape(RecordTable.CONTACTS, day_needed=False, texts=("kind", "relationship")),
+        Shape(
+            RecordTable.CONTACTS,
+            day_needed=False,
+            texts=("kind", "relationship"),
+            allowed={"kind": "telephone|mobile|email|address|next-of-kin", "relationship": "[A-Za-z0-9-]{1,8}"},
+        ),
     )
 }
 """The shape of each table but patients. A contact without a date counts from the date the records run to; a

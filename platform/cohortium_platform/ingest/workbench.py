@@ -22,7 +22,7 @@ from cohortium_platform.errors import Unavailable
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_plugins.importing import Unreadable
 
-__all__ = ["Workbench", "literal", "name", "no_room", "reading"]
+__all__ = ["Workbench", "literal", "name", "no_room", "reading", "sql_file"]
 
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_FAULTS: Mapping[str, tuple[str, str]] = {
@@ -44,9 +44,14 @@ _SETTINGS = ("SET TimeZone = 'UTC'", "SET python_enable_replacements = false")
 _NO_ROOM = ("No space left", "Out of Memory", "could not allocate", "max_temp_directory_size")
 
 
-def literal(text: str | Path) -> str:
+def literal(text: str) -> str:
     """A text as SQL."""
-    return "'" + str(text).replace("'", "''") + "'"
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sql_file(path: Path) -> str:
+    """A file's path as SQL. DuckDB takes *, ? and [ for a pattern: of a file called a[1].csv it would read a1.csv."""
+    return literal(re.sub(r"([*?\[])", r"[\1]", str(path)))
 
 
 def name(text: str) -> str:
@@ -125,21 +130,21 @@ def no_room() -> Unavailable:
 
 
 @contextmanager
-def reading(file: str, kind: str) -> Iterator[None]:
+def reading(shown_as: str, kind: str) -> Iterator[None]:
     """Turn what goes wrong while a delivered file is read into `Unreadable`, without a word of its content."""
     try:
         yield
     except (duckdb.Error, OSError, pa.ArrowException) as failure:
         _refuse_no_room(failure)
-        raise _unreadable(str(failure), file, kind) from None
+        raise _unreadable(str(failure), shown_as, kind) from None
 
 
-def _unreadable(message: str, file: str, kind: str) -> Unreadable:
+def _unreadable(message: str, shown_as: str, kind: str) -> Unreadable:
     line = _LINE.search(message)
     if kind == "csv":
         after = message[line.end() :] if line else message
         for sign, (reason, advice) in _CSV_FAULTS.items():
             if sign in after:
-                return Unreadable(reason, file=file, line=int(line[1]) if line else None, advice=advice)
-        return Unreadable("it cannot be read as CSV", file=file, line=int(line[1]) if line else None)
-    return Unreadable("it cannot be read as Parquet", file=file, advice="Is the file whole? Send it again.")
+                return Unreadable(reason, file=shown_as, line=int(line[1]) if line else None, advice=advice)
+        return Unreadable("it cannot be read as CSV", file=shown_as, line=int(line[1]) if line else None)
+    return Unreadable("it cannot be read as Parquet", file=shown_as, advice="Is the file whole? Send it again.")
