@@ -74,6 +74,16 @@ def test_an_idle_session_ends_and_a_used_one_goes_on_to_its_limit(database, tena
         resume(session, idle.token, clock=lambda: NOON + IDLE_LIMIT)
 
 
+def test_rows_of_sessions_long_over_go_when_someone_signs_in(database, tenant) -> None:
+    _, old = _open(database, tenant)
+    with database.tenant(tenant.id) as session:
+        fresh = open_session(
+            session, old.who.person_id, old.who.membership_id, "test", clock=lambda: NOON + timedelta(days=9)
+        )
+        rows = session.connection().execute(text("SELECT token_hash FROM sign_in_sessions")).scalars().all()
+    assert rows == [fresh.who.session]
+
+
 def test_ending_a_session_works_at_once(database, tenant) -> None:
     _, opened = _open(database, tenant)
     with database.tenant(tenant.id) as session:

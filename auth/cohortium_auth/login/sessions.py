@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, delete, update
 from sqlmodel import Session, col, select
 
 from cohortium_auth.login.models import Membership, Person, SignInSession
@@ -29,6 +29,10 @@ ABSOLUTE_LIMIT = timedelta(hours=12)
 """However busy, a session is over after a working day."""
 _SEEN_STEP = timedelta(minutes=1)
 """`last_seen` is written no more often, so that most requests write nothing but their audit entry."""
+_KEPT = timedelta(days=7)
+"""A row stays for so long after its session is over, and goes when someone of its tenant signs in; the audit log keeps
+what was done in it.
+"""
 _TOKEN_BYTES = 32
 
 Clock = Callable[[], datetime]
@@ -53,6 +57,7 @@ def open_session(
     now = clock()
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     person, membership = _holder(session, person_id, membership_id, now)
+    session.connection().execute(delete(SignInSession).where(col(SignInSession.expires) < now - _KEPT))
     row = SignInSession(
         tenant_id=tenant_of(session),
         token_hash=_hash(token),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from cohortium_plugins.explain import reason_in_words
@@ -45,12 +46,18 @@ def source_label(patient: OpenedPatient, source: str | None) -> str:
 def result_in_words(patient: OpenedPatient, result: Result) -> str:
     """The value shown: a number, text, the term of a code, or several of them."""
     number = "" if result.value is None else f"{result.value:g}"
-    text = _named(patient, result.value_text or "")
     term = patient.registry.registered.term(result.value_code)
+    text = _named(patient, result.value_text or "")
+    if _words(text) <= _words(term):
+        text = ""  # a category that the term says already
     first = f"{number} {text}".strip()
     if number and term:
         return f"{first} ({term})"
     return f"{term}: {first}" if term and first else term or first
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def _named(patient: OpenedPatient, text: str) -> str:

@@ -22,7 +22,7 @@ from cohortium_web.words import STATUSES
 __all__ = ["PAGE_ROWS", "ListedPage", "list_page", "tile_columns"]
 
 PAGE_ROWS = 50
-_MOST_CHIPS = 3
+_MOST_CHIPS = 2
 _NEAR = 2
 
 

@@ -125,6 +125,7 @@ def _page_view(listed: ListedPage, action: str) -> dict[str, object]:
         "search_action": registry.path + "search",
         "search_id": filters.search or "",
         "here_query": replace(filters, search=None, page=1).query(),
+        "part": registry.asking.wants_part,
     }
 
 
