@@ -106,7 +106,7 @@ class Running:
             yield
         except duckdb.InterruptException:
             raise Cancelled("The evaluation was cancelled.") from None
-        except duckdb.IOException as failure:
+        except (duckdb.IOException, duckdb.InvalidInputException) as failure:
             raise Unavailable("A file of records or results cannot be read.", "See the service's log.") from failure
         except duckdb.OutOfMemoryException:
             raise Unavailable(

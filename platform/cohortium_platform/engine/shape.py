@@ -6,6 +6,7 @@ Not here: collecting what is to be read (`plan`), and what operations mean.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model import nodes
@@ -19,24 +20,36 @@ def parts_of(series: Series) -> Iterator[Series]:
     return (child for child in nodes.children(series) if isinstance(child, Series))
 
 
+_about_row: WeakKeyDictionary[Series, bool] = WeakKeyDictionary()
+"""What `is_about_row` has found: nodes never change, and are asked about again and again."""
+
+
 def is_about_row(series: Series) -> bool:
     """Tell whether the value depends on the row that a filter looks at."""
-    stack: list[Series] = [series]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, nodes.RowValue):
-            return True
-        stack.extend(parts_of(part))
-    return False
+    stack = [series]
+    while series not in _about_row:
+        part = stack[-1]
+        unknown = [child for child in parts_of(part) if child not in _about_row]
+        stack.extend(unknown)
+        if not unknown:
+            _about_row[part] = isinstance(part, nodes.RowValue) or any(_about_row[child] for child in parts_of(part))
+            stack.pop()
+    return _about_row[series]
 
 
 def patient_parts(condition: Series) -> Iterator[Series]:
-    """Yield the largest parts of a filter's condition that are about the patient, in their order."""
-    if not is_about_row(condition):
-        yield condition
-    else:
-        for part in parts_of(condition):
-            yield from patient_parts(part)
+    """Yield the largest parts of a filter's condition that are about the patient, each once, in their order."""
+    seen: set[Series] = set()
+    stack = [condition]
+    while stack:
+        part = stack.pop()
+        if part in seen:
+            continue
+        seen.add(part)
+        if is_about_row(part):
+            stack.extend(reversed(list(parts_of(part))))
+        else:
+            yield part
 
 
 def rows_of(frame: Frame) -> nodes.Rows:
