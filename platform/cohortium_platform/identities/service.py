@@ -75,15 +75,16 @@ def open_many(
     Where several practices supplied one, that of the practice where the patient is registered counts, and of those the
     one written last. `practices` limits whose word is taken. Raises `CohortiumError` on one that was tampered with.
     """
-    statement = select(SealedIdentity).where(col(SealedIdentity.patient_id).in_(patient_ids))
+    statement = select(
+        SealedIdentity.patient_id, SealedIdentity.practice, SealedIdentity.version, SealedIdentity.sealed
+    ).where(col(SealedIdentity.patient_id).in_(patient_ids))
     if practices is not None:
         statement = statement.where(col(SealedIdentity.practice).in_(practices))
-    best: dict[int, SealedIdentity] = {}
-    for row in session.exec(statement.order_by("registered", "written", "practice")):
-        best[row.patient_id] = row
+    rows = session.exec(statement.order_by("registered", "written", "practice"))
+    best = {patient: (practice, version, sealed) for patient, practice, version, sealed in rows}
     return {
-        patient: Identity.from_bytes(keys.open(row.sealed, bound_to(row.practice, patient, row.version)))
-        for patient, row in best.items()
+        patient: Identity.from_bytes(keys.open(sealed, bound_to(practice, patient, version)))
+        for patient, (practice, version, sealed) in best.items()
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cohortium_plugins.model import Stratifier, nodes
-from cohortium_tenants.organisations import OrganisationGraph, OrganisationType
+from cohortium_tenants.organisations import OrganisationType
 from cohortium_web.pages.registry.filters import FILTERABLE, STRATUM, Filters
 from cohortium_web.pages.registry.opened import OpenedRegistry
 from cohortium_web.pages.registry.views import Active, Choice, FilterForm, StratumField
@@ -49,22 +50,18 @@ def practices_of(registry: OpenedRegistry, organisation: str) -> frozenset[str]:
 
 
 def organisation_choices(registry: OpenedRegistry, chosen: str) -> Sequence[Choice]:
-    """The organisations that hold some of the reach, by kind, and its practices."""
+    """The organisations that hold some of the reach and not all of it, by kind; and its practices."""
     graph, reach = registry.asking.organisations, registry.results.practices
+    holding = Counter(code for practice in reach for code in graph.above(practice, registry.asking.on))
+    some = [graph.nodes[code] for code, practices in holding.items() if practices < len(reach)]
     choices = [
-        Choice(code, graph.nodes[code].name, code == chosen, heading)
+        Choice(node.ods_code, node.name, node.ods_code == chosen, heading)
         for kind, heading in _GROUPINGS.items()
-        for code in _with_some_of(graph, kind, registry)
+        for node in sorted(some, key=lambda node: (node.name, node.ods_code))
+        if node.type == kind
     ]
     practices = sorted(reach, key=registry.asking.name_of)
     return choices + [Choice(code, registry.asking.name_of(code), code == chosen, "Practices") for code in practices]
-
-
-def _with_some_of(graph: OrganisationGraph, kind: OrganisationType, registry: OpenedRegistry) -> Sequence[str]:
-    """Organisations of a kind that hold some of the reach, and not all of it."""
-    reach = registry.results.practices
-    kinds = graph.of_type(kind, registry.asking.on)
-    return [code for code in kinds if 0 < len(practices_of(registry, code)) < len(reach)]
 
 
 def _stratum(registry: OpenedRegistry, stratifier: Stratifier, filters: Filters) -> StratumField:
