@@ -2,9 +2,9 @@
 
 Here: sorting, exact duplicates, `entry`. Not here: the files (`writing`).
 
-Sorting is by one packed integer of code, patient and day, and a tie is settled afterwards: rows with one code, patient
-and day are few. Numbers are as small as they can be, so that they fit into 63 bits; where they do not, columns are
-sorted one after another, which is slower.
+Code, patient, day and the row's own number are packed into one integer a row, each in as few bits as it needs, and the
+integers are sorted: that is four times as fast as sorting places by them, and settles ties. Where 64 bits do not
+suffice, places are sorted, and where the keys alone do not fit either, column after column.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["Arrangement", "arrange"]
+__all__ = ["Arrangement", "arrange", "taken"]
 
-_BITS = 63
-_Ints: TypeAlias = NDArray[np.int64]
+_BITS = 64
+_Packs: TypeAlias = NDArray[np.uint64]
+_Rows: TypeAlias = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Arrangement:
     order of the file, and `entry` is, in that order, each row's place among the kept rows of its patient.
     """
 
-    order: NDArray[np.intp]
+    order: _Rows
     keys: Sequence[NDArray[Any]]
     entry: NDArray[np.int32]
     duplicates: int
@@ -37,77 +39,93 @@ class Arrangement:
 def arrange(keys: Sequence[NDArray[Any]], person: NDArray[np.int32], content: Sequence[NDArray[Any]]) -> Arrangement:
     """Order rows by `keys` (of which `person` is one), then by their place in the delivery.
 
-    Of rows equal in all keys and all of `content` the first is kept. NaN equals NaN.
+    Of rows equal in all keys and all of `content` the first is kept. NaN equals NaN. At most 2**31 rows.
     """
     packed = _Packed.of(keys)
-    order = np.argsort(packed.numbers)
-    ranked = packed.numbers[order]
-    tied = np.concatenate([[False], ranked[1:] == ranked[:-1]])
+    order, ranked = packed.sorted()
     dropped = np.zeros(len(order), dtype=np.bool_)
+    tied = ranked[1:] == ranked[:-1]
     if tied.any():
-        tied[:-1] |= tied[1:]
-        at = np.flatnonzero(tied)
-        rows, runs = order[at], ranked[at]
-        order[at] = rows[np.lexsort((rows, runs))]
-        dropped[_repeats(rows, runs, content)] = True
+        at = np.flatnonzero(np.concatenate([[False], tied]) | np.concatenate([tied, [False]]))
+        dropped[_repeats(order[at], ranked[at], content)] = True
         kept = ~dropped[order]
         order, ranked = order[kept], ranked[kept]
-    return Arrangement(order, packed.unpack(ranked, order), _entries(person, dropped)[order], int(dropped.sum()))
+    entry = taken(_entries(person, dropped), order)
+    return Arrangement(order, packed.unpack(ranked, order), entry, int(dropped.sum()))
+
+
+def taken(values: NDArray[Any], rows: _Rows) -> NDArray[Any]:
+    """Values of rows in an order. Arrow fetches from all over a column several times as fast as numpy."""
+    found: NDArray[Any] = pa.array(values).take(pa.array(rows)).to_numpy(zero_copy_only=False)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """Keys as one integer a row that orders as they do, the first key first."""
+    """Keys as one integer a row that orders as they do, the first key first; of so many bits a key, above its lowest
+    value. Without widths, the integers are only places in the order of the keys.
+    """
 
     keys: Sequence[NDArray[Any]]
-    numbers: _Ints
+    numbers: _Packs
     lows: Sequence[int]
     widths: Sequence[int]
 
     @staticmethod
     def of(keys: Sequence[NDArray[Any]]) -> _Packed:
         if not len(keys[0]):
-            return _Packed(keys, np.empty(0, np.int64), (), ())
+            return _Packed(keys, np.empty(0, np.uint64), (), ())
         lows = [int(key.min()) for key in keys]
         widths = [(int(key.max()) - low).bit_length() for key, low in zip(keys, lows, strict=True)]
         if sum(widths) > _BITS:
             return _Packed(keys, _ranks(keys), (), ())
-        packed = np.zeros(len(keys[0]), np.int64)
+        packed = np.zeros(len(keys[0]), np.uint64)
         for key, low, width in zip(keys, lows, widths, strict=True):
-            packed <<= width
-            packed |= key.astype(np.int64) - low
+            packed <<= np.uint64(width)
+            packed |= (key.astype(np.int64) - low).view(np.uint64)
         return _Packed(keys, packed, lows, widths)
 
-    def unpack(self, ranked: _Ints, order: NDArray[np.intp]) -> list[NDArray[Any]]:
+    def sorted(self) -> tuple[_Rows, _Packs]:
+        """Rows in the order of the keys, equal ones in their own; and their packed numbers in that order."""
+        rows = len(self.numbers)
+        bits = np.uint64(max(rows - 1, 0).bit_length())
+        highest = int(self.numbers.max()) if rows else 0
+        if highest.bit_length() + int(bits) <= _BITS:
+            numbered = np.sort((self.numbers << bits) | np.arange(rows, dtype=np.uint64))
+            return (numbered & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int32), numbered >> bits
+        order = np.argsort(self.numbers, kind="stable").astype(np.int32)
+        return order, self.numbers[order]
+
+    def unpack(self, ranked: _Packs, order: _Rows) -> list[NDArray[Any]]:
         """The keys of rows in an order, from their packed numbers in that order: nothing is fetched from all over."""
         if not self.widths:
             return [key[order] for key in self.keys]
         found: list[NDArray[Any]] = []
         for key, low, width in reversed(list(zip(self.keys, self.lows, self.widths, strict=True))):
-            found.append(((ranked & ((1 << width) - 1)) + low).astype(key.dtype))
-            ranked = ranked >> width
+            found.append(((ranked & np.uint64((1 << width) - 1)).view(np.int64) + low).astype(key.dtype))
+            ranked = ranked >> np.uint64(width)
         return found[::-1]
 
 
-def _ranks(keys: Sequence[NDArray[Any]]) -> _Ints:
+def _ranks(keys: Sequence[NDArray[Any]]) -> _Packs:
     """Places in the order of the keys, equal where all keys are."""
     order = np.lexsort(tuple(reversed(keys)))
     new = np.zeros(len(order), dtype=np.bool_)
     for key in keys:
         new[1:] |= key[order][1:] != key[order][:-1]
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.cumsum(new)
+    ranks = np.empty(len(order), np.uint64)
+    ranks[order] = np.cumsum(new).astype(np.uint64)
     return ranks
 
 
-def _repeats(rows: NDArray[np.intp], runs: _Ints, content: Sequence[NDArray[Any]]) -> NDArray[np.intp]:
+def _repeats(rows: _Rows, runs: _Packs, content: Sequence[NDArray[Any]]) -> _Rows:
     """Rows that repeat an earlier one of the same run in all their content."""
     columns = [_comparable(column[rows]) for column in content]
     by = np.lexsort((rows, *reversed(columns), runs))
     same = runs[by][1:] == runs[by][:-1]
     for column in columns:
         same &= column[by][1:] == column[by][:-1]
-    repeats: NDArray[np.intp] = rows[by[1:][same]]
+    repeats: _Rows = rows[by[1:][same]]
     return repeats
 
 
@@ -130,5 +148,5 @@ def _entries(person: NDArray[np.int32], dropped: NDArray[np.bool_]) -> NDArray[n
         whose, kept = packed >> 32, packed & 0xFFFFFFFF
     starts = np.concatenate([[0], np.flatnonzero(whose[1:] != whose[:-1]) + 1])
     lengths = np.diff(np.concatenate([starts, [len(whose)]]))
-    entry[kept] = np.arange(len(whose)) - np.repeat(starts, lengths)
+    entry[kept] = np.arange(len(whose), dtype=np.int32) - np.repeat(starts.astype(np.int32), lengths)
     return entry

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cohortium_platform.ingest.arranging import arrange
+from cohortium_platform.ingest.arranging import arrange, taken
 from cohortium_platform.ingest.buckets import Columns
 from cohortium_platform.ingest.streaming import NEVER, Stream
 from cohortium_platform.records.schema import SCHEMAS, RecordTable
@@ -56,7 +56,7 @@ def write_bucket(store: RecordStore, stream: Stream, practice: int) -> Written:
     content = [columns[name] for name in ("value", *shape.texts) if name in columns]
     arranged = arrange(list(keys.values()), person, content)
     rows = dict(zip(keys, arranged.keys, strict=True))
-    rows |= {name: columns[name][arranged.order] for name in ("value", *shape.texts) if name in columns}
+    rows |= {name: taken(columns[name], arranged.order) for name in ("value", *shape.texts) if name in columns}
     rows["person"] += np.int32(first)
     if shape.code:
         rows["code"] = codes[0][rows["rank"]]
