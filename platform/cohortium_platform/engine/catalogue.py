@@ -17,7 +17,6 @@ from cohortium_platform.records import GP, RecordStore, RecordTable, SourceState
 __all__ = ["CatalogueSource"]
 
 
-
 class CatalogueSource:
     """One snapshot of a tenant's records. Reads the catalogue once; files stay where they are.
 
