@@ -10,8 +10,8 @@ from starlette.routing import Mount
 from cohortium_auth.login import Role
 from cohortium_auth.policy import Action
 from cohortium_web.app import PUBLIC
-from cohortium_web.asking import Requires
 from cohortium_web.middleware import CONTENT_SECURITY_POLICY, HEADERS
+from cohortium_web.requiring import Requires
 
 PCN = "U90001"
 

@@ -1,11 +1,7 @@
 """One request by someone signed in: who asks, what they may reach, in which transaction, and what the audit says of it.
 
-Here: `requires(action)`, which every route that is not public declares, and `Asking`, which it gives the route. Not
-here: the policies (cohortium_auth.policy) and how a refusal looks (`problems`).
-
-A route is one transaction of the tenant, and its audit entry is written in it: it commits after the page is made and
-before the first byte is sent, so what cannot be recorded is not shown. A refusal or failure rolls back and is recorded
-in a transaction of its own. A route that records nothing fails, so that none can forget.
+Here: `Asking`, which every route that is not public is given, and its audit entries. Not here: signing in, deciding and
+committing around a route (`requiring`), the policies (cohortium_auth.policy), how a refusal looks (`problems`).
 """
 
 from __future__ import annotations
@@ -14,47 +10,39 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property
-from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from fastapi import Depends
-from fastapi.exceptions import RequestValidationError
 from sqlmodel import Session
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from cohortium_auth.login import SignedIn, resume, roles_of
+from cohortium_auth.login import SignedIn, roles_of
 from cohortium_auth.policy import (
     Action,
     Decision,
-    Obligation,
     PracticeRecords,
     Principal,
-    Reach,
-    TenantItself,
     allowed_practices,
     decide,
 )
-from cohortium_platform.audit import Entry, Outcome, record, record_alone
-from cohortium_platform.errors import CohortiumError, Forbidden, NotFound
+from cohortium_platform.audit import Entry, Outcome, record
+from cohortium_platform.errors import CohortiumError, NotFound
 from cohortium_platform.keys import TenantKeys
 from cohortium_tenants.keys import open_keys
-from cohortium_tenants.organisations import OrganisationGraph, load_graph
+from cohortium_tenants.organisations import OrganisationGraph
 from cohortium_tenants.tenants import Tenant
-from cohortium_web.browser import browser_of, site_of
+from cohortium_web.browser import browser_of
 from cohortium_web.definitions import Registered
 from cohortium_web.middleware import request_id_of, timings_of
 from cohortium_web.site import Site
 from cohortium_web.templating import Frame, NavigationItem, render
 
-__all__ = ["Asking", "Requires", "patient_hash", "requires"]
+__all__ = ["OF_PRACTICES", "Asking", "Refused", "entry_of", "patient_hash", "timed"]
 
-_OF_PRACTICES = frozenset({Action.VIEW_REGISTRY, Action.VIEW_PATIENT, Action.EXPORT_LIST})
+OF_PRACTICES = frozenset({Action.VIEW_REGISTRY, Action.VIEW_PATIENT, Action.EXPORT_LIST})
 """Actions whose resource is a practice's records; the others are asked of the tenant itself."""
-_HONOURED = frozenset({Obligation.RECORD_PATIENTS})
 _ID_BYTES = 8
 
 
@@ -103,7 +91,7 @@ class Asking:
     @cached_property
     def registry_practices(self) -> frozenset[str]:
         """The practices whose registries this person may see, whatever this request is about."""
-        if self.action in _OF_PRACTICES:
+        if self.action in OF_PRACTICES:
             return self.practices
         return allowed_practices(
             self.session, self.principal, Action.VIEW_REGISTRY, self.who.purpose, on=self.on
@@ -133,7 +121,7 @@ class Asking:
     def refuse(self, resource: str, *, practices: Sequence[str] = (), patients: Sequence[int] = ()) -> NoReturn:
         """End the request as if there were nothing, and record that it was refused."""
         hashes = [patient_hash(self.keys, patient) for patient in patients]
-        raise _Refused(_entry(self, resource, practices=practices, patients=hashes, outcome=Outcome.DENIED))
+        raise Refused(entry_of(self, resource, practices=practices, patients=hashes, outcome=Outcome.DENIED))
 
     def record(
         self,
@@ -146,7 +134,7 @@ class Asking:
         """Write this request's audit entry. `patients` are those whose details the answer holds."""
         with self.timed("audit"):
             hashes = [patient_hash(self.keys, patient) for patient in patients]
-            record(self.session, _entry(self, resource, practices=sorted(practices), patients=hashes, detail=detail))
+            record(self.session, entry_of(self, resource, practices=sorted(practices), patients=hashes, detail=detail))
         self.recorded = True
 
     def see_recorded(self) -> None:
@@ -200,7 +188,7 @@ class Asking:
         return self.request.headers.get("hx-request-type") == "partial"
 
 
-class _Refused(NotFound):
+class Refused(NotFound):
     """A refusal by policy on its way to the edge: to the asker it is that there is nothing."""
 
     def __init__(self, entry: Entry) -> None:
@@ -208,71 +196,7 @@ class _Refused(NotFound):
         self.entry = entry
 
 
-class Requires:
-    """The declaration of a route's action, as a FastAPI dependency that gives its `Asking`."""
-
-    def __init__(self, action: Action) -> None:
-        self.action = action
-
-    def __call__(self, request: Request) -> Iterator[Asking]:
-        """Open the transaction, decide, let the route work, see that it was recorded, and commit."""
-        site = site_of(request)
-        tenant_id, token = site.signer.read(browser_of(request.scope).session_cookie)
-        asking: Asking | None = None
-        try:
-            with site.database.tenant(tenant_id) as session:
-                with timed(request, "session"):
-                    who = resume(session, token)
-                asking = self._ask(request, site, session, who)
-                yield asking
-                asking.see_recorded()
-        except _Refused as refused:
-            record_alone(site.database, tenant_id, refused.entry)
-            raise
-        except Exception as failure:
-            if asking is not None and _is_failure(failure):
-                record_alone(site.database, tenant_id, _entry(asking, _route(request), outcome=Outcome.FAILED))
-            raise
-
-    def _ask(self, request: Request, site: Site, session: Session, who: SignedIn) -> Asking:
-        """Put together what the route needs, and decide. Raises `_Refused`."""
-        with timed(request, "organisations"):
-            tenant = session.get_one(Tenant, who.tenant_id)
-            organisations, today = load_graph(session), datetime.now(UTC).date()
-        if who.organisation not in organisations.nodes:
-            raise Forbidden("Your organisation is not known here.", "Ask your ICB's administrator to add it.")
-        principal = Principal.of(who, organisations.nodes[who.organisation].type)
-        with timed(request, "policy"):
-            if self.action in _OF_PRACTICES:
-                reach = allowed_practices(session, principal, self.action, who.purpose, on=today)
-            else:
-                resource = TenantItself(tenant.id)
-                reach = Reach(frozenset(), decide(session, principal, self.action, resource, who.purpose, on=today))
-        decision, practices = reach.decision, reach.practices
-        asking = Asking(
-            request, site, session, who, tenant, organisations, today, self.action, decision, practices
-        )  # fmt: skip
-        if not decision.allowed:
-            raise _Refused(_entry(asking, _route(request), outcome=Outcome.DENIED))
-        if unknown := decision.obligations - _HONOURED:
-            raise CohortiumError(f"Pages cannot honour {', '.join(sorted(unknown))}.", "The policy asks for too much.")
-        return asking
-
-
-def _is_failure(error: Exception) -> bool:
-    """Whether something went wrong here, and not in what was sent."""
-    if isinstance(error, RequestValidationError | HTTPException):
-        return False
-    return not isinstance(error, CohortiumError) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _route(request: Request) -> str:
-    """The route's pattern, which holds no value of anybody's."""
-    path: str = request.scope["route"].path
-    return path
-
-
-def _entry(  # noqa: PLR0913 - an entry is this much
+def entry_of(  # noqa: PLR0913 - an entry is this much
     asking: Asking,
     resource: str,
     *,
@@ -281,6 +205,7 @@ def _entry(  # noqa: PLR0913 - an entry is this much
     outcome: Outcome = Outcome.DONE,
     detail: Mapping[str, object] | None = None,
 ) -> Entry:
+    """The audit entry of a request, ended as it did."""
     return Entry(
         action=asking.action,
         resource=resource,
@@ -295,8 +220,3 @@ def _entry(  # noqa: PLR0913 - an entry is this much
         request_id=request_id_of(asking.request.scope),
         detail=detail or {},
     )
-
-
-def requires(action: Action) -> Any:  # noqa: ANN401 - what FastAPI's Depends is
-    """Declare what a route does; the parameter it stands on receives the `Asking`."""
-    return Depends(Requires(action), scope="function")

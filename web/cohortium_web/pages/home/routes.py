@@ -14,9 +14,10 @@ from cohortium_auth.login import Role
 from cohortium_auth.policy import Action
 from cohortium_platform.errors import NotFound
 from cohortium_platform.results import ListQuery
-from cohortium_web.asking import Asking, requires
+from cohortium_web.asking import Asking
 from cohortium_web.pages.registry.opened import open_registry
 from cohortium_web.pages.registry.views import RecordsTo
+from cohortium_web.requiring import requires
 
 __all__ = ["WILL_SEE", "router"]
 

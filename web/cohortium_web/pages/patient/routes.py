@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from cohortium_auth.policy import Action
 from cohortium_platform.errors import BadInput
-from cohortium_web.asking import Asking, requires
+from cohortium_web.asking import Asking
 from cohortium_web.pages.patient.measures import measure_groups
 from cohortium_web.pages.patient.opened import OpenedPatient, open_patient
 from cohortium_web.pages.patient.timeline import timeline, timeline_groups
 from cohortium_web.pages.patient.why import explain_measure
+from cohortium_web.requiring import requires
 
 __all__ = ["router"]
 

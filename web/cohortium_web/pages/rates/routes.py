@@ -16,12 +16,13 @@ from cohortium_platform.records import GP
 from cohortium_platform.results import Count
 from cohortium_platform.statistics import Rate, rates
 from cohortium_plugins.model import Indicator
-from cohortium_web.asking import Asking, requires
+from cohortium_web.asking import Asking
 from cohortium_web.charts import Line, LineChart
 from cohortium_web.pages.registry.form import organisation_choices, practices_of
 from cohortium_web.pages.registry.opened import OpenedRegistry, open_registry
 from cohortium_web.pages.registry.routes import registry_head
 from cohortium_web.pages.registry.views import Choice
+from cohortium_web.requiring import requires
 from cohortium_web.words import day
 
 __all__ = ["router", "without_stale"]

@@ -13,13 +13,14 @@ from starlette.responses import RedirectResponse, Response
 
 from cohortium_auth.policy import Action
 from cohortium_platform.results import ListQuery
-from cohortium_web.asking import Asking, requires
+from cohortium_web.asking import Asking
 from cohortium_web.pages.registry import download, searches
 from cohortium_web.pages.registry.filters import Filters
 from cohortium_web.pages.registry.form import filter_form
 from cohortium_web.pages.registry.lists import ListedPage, list_page, tile_columns
 from cohortium_web.pages.registry.measures import SHOWN, measure_groups, people_of
 from cohortium_web.pages.registry.opened import OpenedRegistry, open_registry
+from cohortium_web.requiring import requires
 from cohortium_web.words import STATUSES
 
 __all__ = ["registry_head", "router"]

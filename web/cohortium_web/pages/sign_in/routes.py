@@ -21,9 +21,10 @@ from cohortium_auth.login.models import SignInSession
 from cohortium_auth.policy import Action
 from cohortium_platform.audit import Entry, Outcome, record, record_alone
 from cohortium_platform.errors import Unauthenticated
-from cohortium_web.asking import Asking, requires
+from cohortium_web.asking import Asking
 from cohortium_web.browser import browser_of, forget_session, keep_session, site_of
 from cohortium_web.middleware import request_id_of
+from cohortium_web.requiring import requires
 from cohortium_web.templating import render_plain
 
 __all__ = ["enter", "local_path", "router"]
