@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from cohortium_platform.errors import Cancelled, Conflict
 from cohortium_platform.identities import Contact
 from cohortium_platform.ingest import LoadLimits, Requester, ValueRange
 from cohortium_platform.ingest.reasons import Reason
-from cohortium_platform.records import Load, RecordTable, snapshot_current, sources
+from cohortium_platform.records import SCHEMAS, Load, RecordTable, snapshot_current, sources
 
 JANE, BOB, SAM = "9990000018", "9990000026", "9990000034"
 BAD = "9990000019"
@@ -548,6 +549,19 @@ def test_of_two_loads_of_one_practice_at_once_one_is_refused(loads):
     with pytest.raises(Conflict, match="A8100"):
         loads.load({"patients.csv": PATIENTS + "    7,,1999-09-09,f,A81001\n"}, progress=load_another)
     assert meanwhile[1].snapshot == loads.snapshot() == 1
+    assert len(loads.rows("patients")) == 3
+
+
+def test_a_load_sweeps_up_what_earlier_ones_left(loads):
+    left = loads.target.store.write(
+        "A81001", "gp", RecordTable.PATIENTS, SCHEMAS[RecordTable.PATIENTS].columns.empty_table()
+    )
+    path = loads.target.store.path(left.path)
+    loads.load({"patients.csv": PATIENTS})
+    assert path.exists(), "it may belong to a load under way"
+    os.utime(path, (0, 0))
+    loads.load({"patients.csv": PATIENTS})
+    assert not path.exists()
     assert len(loads.rows("patients")) == 3
 
 

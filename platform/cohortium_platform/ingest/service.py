@@ -19,6 +19,7 @@ from cohortium_platform.ingest.pipeline import Run, Transaction
 from cohortium_platform.ingest.progress import Tell
 from cohortium_platform.ingest.reporting import KnownCodes
 from cohortium_platform.ingest.target import LoadResult, LoadTarget, Requester
+from cohortium_platform.records.sweep import sweep
 from cohortium_plugins.importing import Importer, ImportOptions, Unreadable
 
 __all__ = ["LoadOptions", "load"]
@@ -45,8 +46,9 @@ def load(
 ) -> LoadResult:
     """Load a delivery whole or not at all, and say what came of it.
 
-    Loading the same delivery again changes nothing and says so. Raises `DeliveryRefused` (nothing of it is kept),
-    `Conflict` (another load of the same practice and source came in between), `Unavailable`, what `progress` raises.
+    Loading the same delivery again changes nothing and says so. What loads that died have left is swept up first.
+    Raises `DeliveryRefused` (nothing of it is kept), `Conflict` (another load of the same practice and source came in
+    between), `Unavailable`, and what `progress` raises.
     """
     asked = how.importer
     importer = (
@@ -64,6 +66,7 @@ def load(
         transaction=how.transaction,
         on_commit=how.on_commit,
     )
+    sweep(target.database, target.tenant_id, target.store)
     try:
         return run.load()
     except Unreadable as unreadable:
