@@ -22,7 +22,7 @@ from cohortium_auth.login import (
 from cohortium_auth.login.sessions import ABSOLUTE_LIMIT, IDLE_LIMIT
 from cohortium_platform.database import Database
 from cohortium_platform.errors import BadInput, Unauthenticated
-from cohortium_platform.keys import KeyEncryption
+from cohortium_platform.keys import FileKeyEncryption, KeyEncryption
 from cohortium_tenants.tenants import Tenant
 
 START = date(2026, 1, 1)
@@ -158,6 +158,19 @@ def test_processes_share_the_signing_key_and_a_forged_cookie_is_a_strangers(
     for forged in (cookie.replace("token", "other"), f"{tenant_id.hex}.token", "", "ü"):
         with pytest.raises(Unauthenticated):
             one.read(forged)
+
+
+def test_after_a_rotation_of_the_key_encryption_key_people_sign_in_anew(
+    database: Database, key_encryption: KeyEncryption, tmp_path
+) -> None:
+    before = open_cookie_signer(database, key_encryption)
+    cookie = before.sign(uuid4(), "token")
+    rotated = FileKeyEncryption.create(tmp_path / "keys" / "new")
+    after = open_cookie_signer(database, rotated)
+    with pytest.raises(Unauthenticated):
+        after.read(cookie)
+    again = after.sign(uuid4(), "token")
+    assert open_cookie_signer(database, rotated).read(again) == after.read(again)
 
 
 def test_a_form_token_is_for_one_browser_and_one_session(database: Database, key_encryption: KeyEncryption) -> None:

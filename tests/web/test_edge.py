@@ -1,17 +1,18 @@
-from __future__ import annotations
-
 import logging
+from typing import Annotated
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 
 from cohortium_auth.login import Role
 from cohortium_auth.policy import Action
-from cohortium_web.app import PUBLIC
+from cohortium_web.app import PUBLIC, create_app
+from cohortium_web.asking import Asking
 from cohortium_web.middleware import CONTENT_SECURITY_POLICY, HEADERS
-from cohortium_web.requiring import Requires
+from cohortium_web.requiring import Requires, requires
 
 PCN = "U90001"
 
@@ -51,6 +52,20 @@ def test_a_stranger_is_sent_to_sign_in_by_every_route_that_is_not_public(app, br
         assert program.headers["content-type"] == "application/problem+json"
         part = browser.get(route.path, headers={"hx-request": "true"})
         assert part.headers["hx-redirect"] == "/sign-in"
+
+
+def test_a_route_that_records_nothing_answers_nothing(settings, someone, sign_in) -> None:
+    client = sign_in(someone((Role.CLINICIAN, PCN)))
+    careless = create_app(settings)
+
+    @careless.get("/careless")
+    def careless_route(asking: Annotated[Asking, requires(Action.SEE_HOME)]) -> PlainTextResponse:
+        return PlainTextResponse(asking.who.display_name)
+
+    with TestClient(careless, cookies=dict(client.cookies)) as other:
+        answer = other.get("/careless", headers={"accept": "text/html"})
+    assert answer.status_code == 500
+    assert "Okafor" not in answer.text
 
 
 def test_health_says_alive_and_ready_to_anyone(browser, settings) -> None:

@@ -156,7 +156,7 @@ def test_other_roles_find_nothing_here_and_a_page_that_says_what_they_will_see(
 
 def test_an_icbs_clinician_sees_no_patient(registry_place, add_someone, sign_in) -> None:
     client = sign_in(add_someone(registry_place, (Role.CLINICIAN, ICB)))
-    assert "No practice shares its records" in client.get("/").text
+    assert "You see no patient here" in client.get("/").text
     assert client.get(LIST).status_code == 404
 
 
@@ -188,7 +188,7 @@ def test_a_search_keeps_the_filters_and_finds_nobody_out_of_reach(clinician, for
     for who in ("hidden", hand_made.HIDDEN.nhs_number, "wellbeloved", "nobody of this name"):
         _, page = search(clinician, form_token, who)
         assert total(page.text) == 0
-        assert "No patient within your reach" in page.text
+        assert "No patient of this registry within your reach" in page.text
 
 
 def test_a_search_belongs_to_its_session_and_is_sealed(
@@ -258,6 +258,16 @@ def test_a_patients_hash_is_the_same_wherever_they_are_seen(
     with database.tenant(registry_place.id) as session:
         keys = open_keys(session, key_encryption)
     assert len(patient_hash(keys, 1)) == 32
+
+
+def test_a_failure_is_recorded_and_shows_nothing(clinician, entries, app, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(app.state.site.results, "rows", fail)
+    answer = clinician.get(LIST)
+    assert answer.status_code == 500
+    assert (entries(answer).outcome, entries(answer).resource) == ("failed", "/registries/{pack}/")
 
 
 # --- tiles, measures, rates, download ----------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from itsdangerous import BadSignature, Signer
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from cohortium_auth.login.models import SigningKey
 from cohortium_platform.database import AllTenants, Database
@@ -56,13 +56,22 @@ class CookieSigner:
 
 
 def open_cookie_signer(database: Database, key_encryption: KeyEncryption) -> CookieSigner:
-    """Open the signing keys, making the first when there is none; processes that start together agree on one."""
-    with database.all_tenants(AllTenants(reason="cookies are signed before their tenant is known")) as session:
-        wrapped = key_encryption.wrap(secrets.token_bytes(KEY_BYTES), _CONTEXT)
-        session.connection().execute(
-            insert(SigningKey)
-            .values(number=1, key_id=wrapped.key_id, sealed=wrapped.sealed, created=datetime.now(UTC))
-            .on_conflict_do_nothing()
-        )
-        stored = session.exec(select(SigningKey).order_by(col(SigningKey.number))).all()
-        return CookieSigner([key_encryption.unwrap(WrappedKey(key.key_id, key.sealed), _CONTEXT) for key in stored])
+    """Open the signing keys, making one when there is none; processes that start together agree on it.
+
+    Keys that another key-encryption key wrapped are left alone: after a rotation of that one, people sign in anew.
+    """
+    stored: Sequence[SigningKey] = ()
+    while not stored:
+        with database.all_tenants(AllTenants(reason="cookies are signed before their tenant is known")) as session:
+            every = session.exec(select(SigningKey).order_by(col(SigningKey.number))).all()
+            stored = [key for key in every if key.key_id == key_encryption.key_id]
+            if not stored:
+                number = 1 + max((key.number for key in every), default=0)
+                _add_key(session, key_encryption.wrap(secrets.token_bytes(KEY_BYTES), _CONTEXT), number)
+    return CookieSigner([key_encryption.unwrap(WrappedKey(key.key_id, key.sealed), _CONTEXT) for key in stored])
+
+
+def _add_key(session: Session, wrapped: WrappedKey, number: int) -> None:
+    """Add a key unless another process came first; then its key is read."""
+    values = {"number": number, "key_id": wrapped.key_id, "sealed": wrapped.sealed, "created": datetime.now(UTC)}
+    session.connection().execute(insert(SigningKey).values(values).on_conflict_do_nothing())

@@ -35,7 +35,6 @@ class Banner:
     next_of_kin: Sequence[str]
     condition: str
     since: date | None
-    died: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
