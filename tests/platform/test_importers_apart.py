@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cohortium_platform.ingest import DeliveryRefused, LoadLimits
-from cohortium_platform.ingest.importers import installed_importers
+from cohortium_plugins.installed import _manager, installed_importers
 
 MODULE = """
 import os
@@ -95,8 +95,16 @@ def foreign(tmp_path: Path, monkeypatch) -> Iterator[None]:
     (info / "entry_points.txt").write_text("[cohortium.plugins]\nforeign = cohortium_foreign\n")
     monkeypatch.syspath_prepend(site)
     importlib.invalidate_caches()
+    forget_installed()
     yield
     sys.modules.pop("cohortium_foreign", None)
+    forget_installed()
+
+
+def forget_installed() -> None:
+    """Let what is installed be looked up anew."""
+    installed_importers.cache_clear()
+    _manager.cache_clear()
 
 
 def delivery(loads, what: str) -> Path:
@@ -107,7 +115,7 @@ def delivery(loads, what: str) -> Path:
 
 @pytest.mark.usefixtures("foreign")
 def test_it_is_found_and_its_rows_are_loaded(loads):
-    assert [importer.name for importer in installed_importers()] == ["fhir", "foreign", "tabular"]
+    assert list(installed_importers()) == ["fhir", "foreign", "tabular"]
     root = delivery(loads, "well")
     result = loads.load(root)
     assert (result.importer, result.practices) == ("foreign", ["A81001"])

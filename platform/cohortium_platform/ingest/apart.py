@@ -23,10 +23,10 @@ from typing import Any
 
 import orjson
 
-from cohortium_platform.ingest.importers import installed_importers
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_platform.ingest.staging import StagingArea
 from cohortium_plugins.importing import DeliveredFile, Importer, ImportOptions, Severity, Unreadable
+from cohortium_plugins.installed import installed_importers
 
 __all__ = ["is_ours", "read_apart"]
 
@@ -163,7 +163,7 @@ def _read(task: _Task, speaking: _Speaking) -> None:  # pragma: no cover - runs 
     """Read a delivery, in a process that began for this alone."""
     resource.setrlimit(resource.RLIMIT_AS, (task.max_bytes, task.max_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    importer = next(each for each in installed_importers() if each.name == task.importer)
+    importer = installed_importers()[task.importer]
     with suppress(BrokenPipeError):
         try:
             importer.read(task.delivery, task.options, speaking)

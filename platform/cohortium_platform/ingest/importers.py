@@ -1,6 +1,6 @@
-"""The importers there are, and which one reads a delivery.
+"""Which of the installed importers reads a delivery.
 
-Here: the only caller of the hook `importers`. Not here: reading anything.
+Not here: which are installed (`cohortium_plugins.installed`), and reading anything.
 """
 
 from __future__ import annotations
@@ -8,24 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pluggy
-
 from cohortium_platform.errors import BadInput
-from cohortium_plugins import hookspecs
 from cohortium_plugins.importing import Importer
 
-__all__ = ["choose_importer", "installed_importers"]
-
-PLUGINS_GROUP = "cohortium.plugins"
-
-
-def installed_importers() -> Sequence[Importer]:
-    """Importers of every installed distribution, by name."""
-    manager = pluggy.PluginManager("cohortium")
-    manager.add_hookspecs(hookspecs)
-    manager.load_setuptools_entrypoints(PLUGINS_GROUP)
-    given: list[Sequence[Importer]] = manager.hook.importers()
-    return sorted((importer for each in given for importer in each), key=lambda importer: importer.name)
+__all__ = ["choose_importer"]
 
 
 def choose_importer(delivery: Path, name: str | None, importers: Sequence[Importer]) -> Importer:

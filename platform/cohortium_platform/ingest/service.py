@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlmodel import Session
 
 from cohortium_platform.ingest.errors import DeliveryRefused
-from cohortium_platform.ingest.importers import choose_importer, installed_importers
+from cohortium_platform.ingest.importers import choose_importer
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_platform.ingest.pipeline import Run, Transaction
 from cohortium_platform.ingest.progress import Tell
@@ -21,6 +21,7 @@ from cohortium_platform.ingest.reporting import KnownCodes
 from cohortium_platform.ingest.target import LoadResult, LoadTarget, Requester
 from cohortium_platform.records.sweep import sweep
 from cohortium_plugins.importing import Importer, ImportOptions, Unreadable
+from cohortium_plugins.installed import installed_importers
 
 __all__ = ["LoadOptions", "load"]
 
@@ -52,7 +53,9 @@ def load(
     """
     asked = how.importer
     importer = (
-        choose_importer(delivery, asked, installed_importers()) if asked is None or isinstance(asked, str) else asked
+        choose_importer(delivery, asked, list(installed_importers().values()))
+        if asked is None or isinstance(asked, str)
+        else asked
     )
     run = Run(
         target=target,
