@@ -136,8 +136,10 @@ def test_a_clinician_from_the_list_to_the_reason_behind_a_red_tile(sign_in_as) -
     page.get_by_label("Show entries about").select_option("Cancer Care")
     page.wait_for_url("**?group=Cancer+Care")
     check(page, "patient-timeline")
+    page.get_by_role("link", name="Measures").click()
+    page.get_by_role("heading", name="Cancer Care").wait_for()
     page.emulate_media(media="print")
-    page.go_back()
+    assert not page.get_by_role("banner").is_visible()
     page.screenshot(path=SHOTS / "patient-print.png", full_page=True)
 
 

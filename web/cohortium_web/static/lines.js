@@ -18,6 +18,7 @@ for (const canvas of document.querySelectorAll('canvas[data-lines]')) {
         pointStyle: line.dashed ? 'rect' : 'circle',
         pointRadius: 3,
         spanGaps: false,
+        clip: 8,
       })),
     },
     options: {
@@ -29,7 +30,7 @@ for (const canvas of document.querySelectorAll('canvas[data-lines]')) {
         x: { ticks: { maxRotation: 45, autoSkip: true } },
       },
       plugins: {
-        legend: { position: 'bottom', labels: { usePointStyle: true, font: { size: 14 } } },
+        legend: { position: 'bottom', labels: { usePointStyle: true, boxHeight: 8, font: { size: 14 } } },
         tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${item.parsed.y === null ? '--' : item.parsed.y.toFixed(1) + '%'}` } },
       },
     },
