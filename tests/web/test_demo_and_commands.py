@@ -9,6 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+pytestmark = pytest.mark.xdist_group("demonstration")  # one demonstration serves all of these
+
 PROGRAM = Path(sys.executable).with_name("cohortium")
 
 
