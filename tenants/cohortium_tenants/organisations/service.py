@@ -154,16 +154,16 @@ def load_graph(session: Session) -> OrganisationGraph:
             col(Organisation.ods_code), col(Organisation.name), col(Organisation.type), col(Organisation.opened),
             col(Organisation.closed), col(Organisation.fictitious),
         )
-    )  # fmt: skip
+    ).all()  # fmt: skip
     members = connection.execute(
         select_columns(
             col(Relationship.child), col(Relationship.parent), col(Relationship.kind), col(Relationship.start),
             col(Relationship.end),
         )
-    )  # fmt: skip
+    ).all()  # fmt: skip
     steps = connection.execute(
         select_columns(col(Successor.predecessor), col(Successor.successor), col(Successor.on_date))
-    )
+    ).all()
     return OrganisationGraph(
         {n[0]: Node(n[0], n[1], OrganisationType(n[2]), opened=n[3], closed=n[4], fictitious=n[5]) for n in nodes},
         [Member(child, parent, RelationshipKind(kind), start, end) for child, parent, kind, start, end in members],
