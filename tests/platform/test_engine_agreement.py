@@ -99,8 +99,11 @@ class Draw:
         return tuple(self.series(kind, depth - 1, table) for _ in range(self.draw(st.integers(1, most))))
 
     def series(self, kind, depth, table=None):
-        makers = [maker for maker in MAKERS if maker.gives(kind, table) and (depth > 0 or maker.leaf)]
-        return self.pick(makers).make(self, kind, depth, table)
+        makers = [maker for maker in MAKERS if maker.gives(kind, table)]
+        leaves = [maker for maker in makers if maker.leaf]
+        others = [maker for maker in makers if not maker.leaf]
+        ends = depth <= 0 or self.draw(st.integers(0, 5)) == 0
+        return self.pick(leaves if ends or not others else others).make(self, kind, depth, table)
 
     def any_kind(self, *, ordered=False):
         kinds = [DATE, NUMBER, TEXT, CODE, BOOL]
@@ -185,12 +188,9 @@ MAKERS = [
     Maker(nodes.RowValue, (), lambda d, k, _, t: nodes.RowValue(d.pick(COLUMNS[t, k])), leaf=True, about_rows=True),
     Maker(nodes.RowValue, (), lambda d, k, _, t: nodes.RowValue(d.pick(COLUMNS[t, k])), leaf=True, about_rows=True),
     Maker(nodes.PickValue, (DATE, NUMBER, TEXT, CODE), pick_value),
-    Maker(nodes.PickValue, (DATE, NUMBER, TEXT, CODE), pick_value),
-    Maker(nodes.Exists, (BOOL,), lambda d, _k, depth, _t: nodes.Exists(d.frame(depth - 1))),
     Maker(nodes.Exists, (BOOL,), lambda d, _k, depth, _t: nodes.Exists(d.frame(depth - 1))),
     Maker(nodes.Count, (NUMBER,), lambda d, _k, depth, _t: nodes.Count(d.frame(depth - 1))),
     Maker(nodes.Mean, (NUMBER,), lambda d, _k, depth, _t: nodes.Mean(d.frame(depth - 1, "events"))),
-    Maker(nodes.Compare, (BOOL,), compare),
     Maker(nodes.Compare, (BOOL,), compare),
     Maker(nodes.IsIn, (BOOL,), is_in),
     Maker(nodes.And, (BOOL,), lambda d, _k, depth, t: nodes.And(d.several(BOOL, depth, t))),
@@ -242,8 +242,11 @@ def definitions(draw):
     def maybe(make):
         return make() if draw(st.booleans()) else None
 
+    def any_series(kind, most=3):  # shallow ones show each operation as it is, deep ones how they go together
+        return d.series(kind, draw(st.integers(1, most)))
+
     def shown():
-        return Shown(*(maybe(lambda kind=kind: d.series(kind, 3)) for kind in (NUMBER, CODE, TEXT)))
+        return Shown(*(any_series(kind) for kind in (NUMBER, CODE, TEXT)))
 
     def members():
         registered = nodes.PatientFact("is_registered")
@@ -258,7 +261,7 @@ def definitions(draw):
 
     def cohort(name):
         origin = maybe(lambda: d.taken(2))
-        return Cohort(name, "", "", members(), d.series(DATE, 3), origin, shown(), "", "")
+        return Cohort(name, "", "", members(), any_series(DATE), origin, shown(), "", "")
 
     def indicator(name, cohorts):
         return Indicator(
@@ -267,21 +270,21 @@ def definitions(draw):
             description="",
             group="",
             cohort=d.pick(cohorts).name,
-            applies=d.series(BOOL, draw(st.integers(0, 4))),
-            met=d.series(BOOL, 4),
-            due=maybe(lambda: d.series(DATE, 3)),
-            begins=d.series(DATE, 2),
-            renews=maybe(lambda: d.series(DATE, 3)),
-            date=maybe(lambda: d.series(DATE, 3)),
+            applies=d.pick([nodes.Constant(True, BOOL), any_series(BOOL, 4)]),  # noqa: FBT003
+            met=any_series(BOOL, 4),
+            due=maybe(lambda: any_series(DATE)),
+            begins=any_series(DATE, 2),
+            renews=maybe(lambda: any_series(DATE)),
+            date=maybe(lambda: any_series(DATE)),
             evidence=tuple(d.taken(2) for _ in range(draw(st.integers(0, 3)))),
             shown=shown(),
-            adjustments=tuple(Adjustment(f"a{n}", "", d.series(BOOL, 2)) for n in range(draw(st.integers(0, 2)))),
+            adjustments=tuple(Adjustment(f"a{n}", "", any_series(BOOL, 2)) for n in range(draw(st.integers(0, 2)))),
             source="",
         )
 
     cohorts = tuple(cohort(f"c-{n}") for n in range(draw(st.integers(1, 2))))
-    indicators = tuple(indicator(f"i-{n}", cohorts) for n in range(draw(st.integers(0, 4))))
-    strata = tuple(Stratifier(f"s-{n}", "", d.series(TEXT, 3), ()) for n in range(draw(st.integers(0, 2))))
+    indicators = tuple(indicator(f"i-{n}", cohorts) for n in range(draw(st.integers(0, 9))))
+    strata = tuple(Stratifier(f"s-{n}", "", any_series(TEXT), ()) for n in range(draw(st.integers(0, 2))))
     definition = Definition(LISTS, PARAMETERS, cohorts, indicators, strata)
     return bind(definition, {p.name: d.pick(list(p.choices)) for p in PARAMETERS})
 
@@ -292,13 +295,13 @@ PRACTICES = ["A1", "B2", "C3"]
 TABLES = ["events", "medications", "consultations", "contacts"]
 
 
-def a_row(r, table):
+def a_row(r, table, days, values):
     coded = table in ("events", "medications")
     event = table == "events"
     return Row(
-        date=r.choice(DAYS),
+        date=r.choice(days),
         code=r.randint(1, 6) if coded else None,
-        value=r.choice([None, *NUMBERS]) if event else None,
+        value=r.choice(values) if event else None,
         unit=r.choice([None, "x", "y"]) if event else None,
         episode=r.choice([None, None, "first", "new", "review"]) if event else None,
         kind=None if coded else r.choice(["telephone", "mobile", "next-of-kin", None]),
@@ -310,7 +313,10 @@ def a_row(r, table):
 
 def some_records(seed, patients):
     r = random.Random(seed)  # noqa: S311 - test data
-    missing = {p: frozenset(t for t in nodes.TABLES if r.random() < r.choice([0, 0, 0.3])) for p in PRACTICES}
+    missing = {
+        p: frozenset(t for t in nodes.TABLES if r.random() < often)
+        for p, often in zip(PRACTICES, (0, 0.2, 0.6), strict=True)
+    }
     records_to = {p: r.choice([None, None, r.choice(DAYS[-40:])]) for p in PRACTICES}
     records = []
     for patient_id in range(1, patients + 1):
@@ -319,7 +325,9 @@ def some_records(seed, patients):
             for _ in range(r.randint(1, 3))
         )
         for practice in sorted({span.practice for span in spans}):
-            tables = {t: tuple(a_row(r, t) for _ in range(r.choice([0, 1, 2, 6]))) for t in TABLES}
+            days = r.sample(DAYS, r.choice([1, 3, 9]))  # few, so that many rows stand on one day with one value
+            values = r.sample([None, *NUMBERS], r.choice([2, 9]))
+            tables = {t: tuple(a_row(r, t, days, values) for _ in range(r.choice([0, 1, 3, 8]))) for t in TABLES}
             records.append(
                 Record(
                     patient_id=patient_id,
