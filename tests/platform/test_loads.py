@@ -123,19 +123,18 @@ def test_rows_left_out_are_told_with_file_and_line(loads):
     }  # fmt: skip
 
 
-def test_lines_are_counted_over_quoted_line_ends_and_empty_lines(loads):
-    result = loads.load(
-        {
-            "patients.csv": PATIENTS,
-            "events.csv": events(
-                f'1,A81001,2020-01-01,{STROKE},,"k\ng",', "", f"9,A81001,2020-01-01,{STROKE},,,", "", "",
-                f"1,A81001,x,{STROKE},,,",
-            ),
-        }
+@pytest.mark.parametrize("quoted", ['"k\ng"', "kg"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_are_counted_over_quoted_line_ends_and_empty_lines(loads, quoted, end):
+    text = events(
+        f"1,A81001,2020-01-01,{STROKE},,{quoted},", "", f"9,A81001,2020-01-01,{STROKE},,,", "", "",
+        f"1,A81001,x,{STROKE},,,",
     )  # fmt: skip
+    result = loads.load({"patients.csv": PATIENTS, "events.csv": text.replace("\n", end).encode()})
+    more = quoted.count("\n")
     assert {(f.reason, f.line) for f in result.report.findings if f.table == "events"} == {
-        (Reason.DANGLING, 5),
-        (Reason.UNREADABLE_DATE, 8),
+        (Reason.DANGLING, 4 + more),
+        (Reason.UNREADABLE_DATE, 7 + more),
     }
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from cohortium_platform.ingest.workbench import Workbench, literal, name, reading, sql_file
@@ -21,7 +22,8 @@ from cohortium_plugins.importing import EXTRACT_COLUMNS, DeliveredFile, Unreadab
 __all__ = ["Part", "delivered_part", "staged_part"]
 
 _NATURAL = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
-_COUNT_BYTES = 2**22
+_BLOCK_BYTES = 2**20
+_LINE_FEED, _RETURN = b"\n\r"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +107,15 @@ class Part:
             return f"{name(self.columns[column][0])}::DOUBLE"
         return f"try_cast({self.text(column)} AS DOUBLE)"
 
-    def lines(self, bench: Workbench, rows: Sequence[int], total: int) -> list[tuple[str, int]]:
-        """File and line of rows, counted from 0, in the order asked for; `total` is how many rows the file has."""
+    def lines(self, bench: Workbench, rows: Sequence[int]) -> list[tuple[str, int]]:
+        """File and line of rows, counted from 0, in the order asked for."""
         if not rows:
             return []
         if self.file is None:
             return self._said(bench, rows)
         if self.format == "parquet":
             return [(self.file, row + 1) for row in rows]
-        lines = csv_lines(self.path, self.delimiter, max(rows), total)
+        lines = csv_lines(self.path, self.delimiter, max(rows))
         return [(self.file, lines.get(row, row + 2)) for row in rows]
 
     def _said(self, bench: Workbench, rows: Sequence[int]) -> list[tuple[str, int]]:
@@ -136,11 +138,11 @@ class Part:
         return len(found) == 1 and self.types.get(found[0]) in types and column not in self.values
 
 
-def csv_lines(path: Path, delimiter: str, last: int, total: int) -> Mapping[int, int]:
+def csv_lines(path: Path, delimiter: str, last: int) -> Mapping[int, int]:
     """The line on which each row begins, up to row `last` (from 0), or nothing when row n stands on line n + 2: a value
-    may hold a line's end, and empty lines are no rows, so that a file may have more lines than its `total` rows.
+    may hold a line's end, and empty lines are no rows.
     """
-    if _lines_in(path) <= total + 1:
+    if _is_plain(path, last + 2):
         return {}
     lines: dict[int, int] = {}
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -157,14 +159,18 @@ def csv_lines(path: Path, delimiter: str, last: int, total: int) -> Mapping[int,
     return lines
 
 
-def _lines_in(path: Path) -> int:
-    """Lines of a file, the last one too when nothing ends it."""
-    lines, end = 0, b"\n"
+def _is_plain(path: Path, until: int) -> bool:
+    """Whether a CSV file has neither quotation marks nor empty lines up to a line, so that a line is a row."""
+    lines, end = 0, b""
     with path.open("rb") as file:
-        while block := file.read(_COUNT_BYTES):
-            lines += block.count(b"\n")
-            end = block[-1:]
-    return lines + (end != b"\n")
+        while lines <= until and (block := file.read(_BLOCK_BYTES)):
+            read = np.frombuffer(end + block, np.uint8)
+            ends = read == _LINE_FEED
+            empty = (ends[1:] & ends[:-1]).any() or (ends[2:] & ends[:-2] & (read[1:-1] == _RETURN)).any()
+            if empty or b'"' in block:
+                return False
+            lines, end = lines + block.count(b"\n"), block[-2:]
+    return True
 
 
 class _Counted:

@@ -17,7 +17,7 @@ from cohortium_platform.ingest.parts import Part
 from cohortium_platform.ingest.quality import QualityLog
 from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.scope import Scope
-from cohortium_platform.ingest.telling import patients_in, tell
+from cohortium_platform.ingest.telling import tell
 from cohortium_platform.ingest.workbench import Workbench, literal, reading, sql_file
 from cohortium_plugins.importing import EXTRACT_COLUMNS, Severity, Unreadable
 
@@ -157,7 +157,7 @@ def _tell_fault(
     if tell(bench, log, parts, found, f"fault = {number}") and severity is Severity.ERROR:
         where = bench.rows(f"SELECT part, row FROM patients WHERE fault = {number} ORDER BY part, row LIMIT 1")
         part, row = (int(str(each)) for each in where[0])
-        ((file, line),) = parts[part].lines(bench, [row], patients_in(bench, part))
+        ((file, line),) = parts[part].lines(bench, [row])
         raise Unreadable(
             str(reason), file=file, line=line,
             advice="Is the date format right, and the century? Correct the row at its source, and send it again.",

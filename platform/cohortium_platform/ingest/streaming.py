@@ -77,7 +77,7 @@ class Stream:
             listed += [(each, (each.rows[: self.log.room] + first).tolist()) for each in found]
             first += batch.num_rows
             told(batch.num_rows)
-        self._list(bench, part, listed, first)
+        self._list(bench, part, listed)
 
     def add(self, columns: Columns) -> None:
         """Add rows whose patients are known by place, and with which nothing is wrong."""
@@ -185,7 +185,7 @@ class Stream:
                 self.log.count(severity, reason, table, int(counts[practice]), self.people.practices[practice])
             self.log.count(severity, reason, table, int((whose < 0).sum()))
 
-    def _list(self, bench: Workbench, part: Part, found: Sequence[tuple[_Found, list[int]]], total: int) -> None:
+    def _list(self, bench: Workbench, part: Part, found: Sequence[tuple[_Found, list[int]]]) -> None:
         """List rows left out, as many as there is room for, and examples of those only remarked upon.
 
         A file's lines are looked for once, since that can mean reading it again.
@@ -198,7 +198,7 @@ class Stream:
                 room = min(room, EXAMPLES - examples.get(reason, 0))
                 examples[reason] = examples.get(reason, 0) + len(rows)
             listed += [(severity, reason, row) for row in rows[: max(room, 0)]]
-        where = part.lines(bench, [row for _, _, row in listed], total)
+        where = part.lines(bench, [row for _, _, row in listed])
         for (severity, reason, _), (file, line) in zip(listed, where, strict=True):
             self.log.place(RowFinding(severity, str(reason), part.table, file, line))
 

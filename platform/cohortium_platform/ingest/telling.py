@@ -13,7 +13,7 @@ from cohortium_platform.ingest.reasons import Reason
 from cohortium_platform.ingest.workbench import Workbench
 from cohortium_plugins.importing import Severity
 
-__all__ = ["EXAMPLES", "patients_in", "place", "tell"]
+__all__ = ["EXAMPLES", "tell"]
 
 EXAMPLES = 20
 """How many rows are listed of each remark that leaves no row out; of rows left out, as many as there is room for."""
@@ -35,19 +35,12 @@ def tell(
         for number, part in enumerate(parts):
             rows_of_part = [int(str(row)) for each, row in where if each == number]
             if rows_of_part:
-                place(bench, log, part, found, (rows_of_part, patients_in(bench, number)))
+                _place(bench, log, part, found, rows_of_part)
     return total
 
 
-def patients_in(bench: Workbench, part: int) -> int:
-    """How many rows a file of patients has."""
-    return int(str(bench.rows("SELECT count(*) FROM patients WHERE part = ?", [part])[0][0]))
-
-
-def place(
-    bench: Workbench, log: QualityLog, part: Part, found: tuple[Severity, Reason], rows: tuple[Sequence[int], int]
-) -> None:
-    """List rows of a file, which count from 0, out of so many in all."""
+def _place(bench: Workbench, log: QualityLog, part: Part, found: tuple[Severity, Reason], rows: Sequence[int]) -> None:
+    """List rows of a file, which count from 0."""
     severity, reason = found
-    for file, line in part.lines(bench, *rows):
+    for file, line in part.lines(bench, rows):
         log.place(RowFinding(severity, str(reason), part.table, file, line))
