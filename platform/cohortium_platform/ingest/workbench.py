@@ -39,8 +39,12 @@ _CSV_FAULTS: Mapping[str, tuple[str, str]] = {
         "Write the file again with one line ending.",
     ),
 }
-_SETTINGS = ("SET TimeZone = 'UTC'", "SET python_enable_replacements = false")
-"""No statement reads a variable of Python's by its name."""
+_SETTINGS = (
+    "SET TimeZone = 'UTC'",
+    "SET python_enable_replacements = false",
+    "SET streaming_buffer_size = '64MB'",
+)
+"""No statement reads a variable of Python's by its name; and reading goes on while a batch is being worked on."""
 _NO_ROOM = ("No space left", "Out of Memory", "could not allocate", "max_temp_directory_size")
 
 
