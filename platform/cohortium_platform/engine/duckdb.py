@@ -90,6 +90,7 @@ class _Evaluation:
         return EvaluatedTables(self.running, work.queries, self.index_dates[-1])
 
     def _run(self, work: Work) -> None:
+        self.running.foresee(outcomes=False)
         for statement in work.statements:
             self.running.run(statement)
 
@@ -116,6 +117,7 @@ class _Evaluation:
         columns.extend([table in standing.missing for standing in standings] for table in FRAME_TABLES)
         self.running.run(records.STANDINGS, columns)
         self.running.run(records.DATES, [list(self.index_dates)])
+        self.running.run(records.LAST_DAY)
         for table in records.CODED:
             if table in tables:
                 self.running.run(records.make_codes(table))
@@ -138,6 +140,7 @@ class _Evaluation:
             self.running.run(statement)
 
     def _keep_members(self) -> None:
+        self.running.foresee(outcomes=True)
         for statement in (records.MEMBERS_BASE, records.MEMBERS_KEYS):
             self.running.run(statement)
 

@@ -24,7 +24,7 @@ from cohortium_platform.engine.duckdb_frames import rows_table
 from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
-    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "MATCHED", "MEMBERS_BASE",
+    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "MATCHED", "MEMBERS_BASE",
     "MEMBERS_KEYS", "PERSONS", "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes",
     "insert_codes", "insert_rows", "make_codes", "make_rows", "view_of_files",
 ]  # fmt: skip
@@ -106,6 +106,9 @@ DATES = """
 """
 """Parameter: the index dates. The days to which stale practices' records run join them."""
 
+LAST_DAY = "SET VARIABLE last_day = (SELECT max(as_of) FROM dates)"
+"""No row after the last index date is read. A variable, because a subquery would hide the date from the readers."""
+
 # --- codes --------------------------------------------------------------------------------------------------------
 
 
@@ -163,11 +166,11 @@ ALL_REGISTERED = """
 _CANDIDATES_WITH = {
     "events": """
         INSERT INTO candidates SELECT DISTINCT e.practice, e.patient_id FROM files_events AS e
-        WHERE e.code IN (SELECT code FROM codes_events) AND e.date <= (SELECT max(as_of) FROM dates)
+        WHERE e.code IN (SELECT code FROM codes_events) AND e.date <= getvariable('last_day')
     """,
     "medications": """
         INSERT INTO candidates SELECT DISTINCT e.practice, e.patient_id FROM files_medications AS e
-        WHERE e.code IN (SELECT code FROM codes_medications) AND e.date <= (SELECT max(as_of) FROM dates)
+        WHERE e.code IN (SELECT code FROM codes_medications) AND e.date <= getvariable('last_day')
     """,
     "consultations": "INSERT INTO candidates SELECT DISTINCT practice, patient_id FROM files_consultations",
     "contacts": "INSERT INTO candidates SELECT DISTINCT practice, patient_id FROM files_contacts",
@@ -256,7 +259,7 @@ MATCHED: Mapping[str, str] = {
             e.date, e.code, c.category, e.value, e.unit, e.episode, e.source, c.groups
         FROM files_events AS e JOIN codes_events AS c ON c.code = e.code
         JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
-        WHERE e.date <= (SELECT max(as_of) FROM dates)
+        WHERE e.date <= getvariable('last_day')
     """,
     "medications": """
         CREATE TEMP VIEW matched_medications AS
@@ -266,7 +269,7 @@ MATCHED: Mapping[str, str] = {
             e.date, e.code, c.category, e.source, c.groups
         FROM files_medications AS e JOIN codes_medications AS c ON c.code = e.code
         JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
-        WHERE e.date <= (SELECT max(as_of) FROM dates)
+        WHERE e.date <= getvariable('last_day')
     """,
     "consultations": """
         CREATE TEMP VIEW matched_consultations AS
@@ -275,7 +278,7 @@ MATCHED: Mapping[str, str] = {
             ) AS rid,
             e.date, e.kind, e.source
         FROM files_consultations AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
-        WHERE e.date <= (SELECT max(as_of) FROM dates)
+        WHERE e.date <= getvariable('last_day')
     """,
     "contacts": """
         CREATE TEMP VIEW matched_contacts AS
@@ -286,14 +289,14 @@ MATCHED: Mapping[str, str] = {
             ) AS rid,
             e.date, e.kind, e.relationship, e.source
         FROM files_contacts AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
-        WHERE e.date <= (SELECT max(as_of) FROM dates)
+        WHERE e.date <= getvariable('last_day')
     """,
     "registrations": """
         CREATE TEMP VIEW matched_registrations AS
         SELECT k.pid, row_number() OVER (PARTITION BY k.pid ORDER BY e.start_date, e.end_date NULLS FIRST) AS rid,
             e.start_date AS date, e.end_date, 'gp' AS source
         FROM files_registrations AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
-        WHERE e.start_date <= (SELECT max(as_of) FROM dates)
+        WHERE e.start_date <= getvariable('last_day')
     """,
 }
 """For each table, a view of the rows that rules ask for, numbered in the one order that every engine uses

@@ -62,7 +62,6 @@ class Cancellation:
 def connect(settings: EngineSettings) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB of its own, in memory, that loads no extensions."""
     config: dict[str, str | bool | int | float | list[str]] = {
-        "disabled_optimizers": _DISABLED,
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "temp_directory": "" if settings.temporary is None else str(settings.temporary),
@@ -74,9 +73,8 @@ def connect(settings: EngineSettings) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=config)
 
 
-_DISABLED = "statistics_propagation"
-"""In DuckDB 2.0.0 this optimizer refuses, for some contents of a table, a comparison whose outcome it can foresee
-while one side is unknown ("BindBuiltinScalarFunction did not return..."). Evaluations are no slower without it."""
+_FORESEE = "SET disabled_optimizers = ''"
+_DO_NOT_FORESEE = "SET disabled_optimizers = 'statistics_propagation'"
 
 
 class Running:
@@ -84,6 +82,15 @@ class Running:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, cancellation: Cancellation) -> None:
         self.connection, self.cancellation = connection, cancellation
+
+    def foresee(self, *, outcomes: bool) -> None:
+        """Let DuckDB use what it knows of a table's values to foresee outcomes, or not.
+
+        Reading files needs it. For compiled rules it is off: in DuckDB 2.0.0 it refuses, for some contents of a table,
+        a comparison whose outcome it foresees while one side is unknown ("BindBuiltinScalarFunction did not
+        return...").
+        """
+        self.run(_FORESEE if outcomes else _DO_NOT_FORESEE)
 
     def run(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run a statement and give its rows. Raises `Cancelled`, `Unavailable` when a file cannot be read or memory is

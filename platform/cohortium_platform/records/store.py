@@ -76,11 +76,9 @@ class RecordStore:
         relative = "/".join([_RECORDS, _safe(practice), _safe(source), f"{table}-{uuid4().hex}.parquet"])
         path = self.path(relative)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            _write_parquet(file, SCHEMAS[table], rows)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        _write_parquet(path, SCHEMAS[table], rows)
+        _sync(path, os.O_RDONLY)
+        _sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         return WrittenFile(practice, source, table, relative, rows.num_rows, path.stat().st_size, sha256_of(path))
 
     def discard(self, relative: str) -> None:
@@ -121,15 +119,17 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_parquet(file: object, schema: TableSchema, rows: pa.Table) -> None:
+def _write_parquet(path: Path, schema: TableSchema, rows: pa.Table) -> None:
     """Write with no Arrow schema beside Parquet's own, so that text is text for every reader; with statistics of the
     columns that rows are sorted by, which are those that a reader can skip groups by.
+
+    Arrow opens the file itself: to a file of Python's every small write would wait for the interpreter's lock.
     """
     if rows.column_names != schema.columns.names:
         raise CohortiumError(f"A record file would have the columns {', '.join(rows.column_names)}.")
     pq.write_table(
         rows,
-        file,
+        path,
         row_group_size=ROW_GROUP_ROWS,
         compression="zstd",
         store_schema=False,
@@ -142,9 +142,9 @@ def _safe(name: str) -> str:
     return name if _NAME.fullmatch(name) else "x-" + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path, flags: int) -> None:
+    """Make a file's content, or the names in a folder, last through a power cut."""
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
