@@ -61,4 +61,4 @@ fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for 
 
 lock: ## pin every package anew, with hashes and no addresses (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo -o deploy/requirements.txt pyproject.toml deploy/requirements.in
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt pyproject.toml deploy/requirements.in
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo --extra spark --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt pyproject.toml deploy/requirements.in
