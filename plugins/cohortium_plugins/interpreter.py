@@ -6,6 +6,7 @@ Other engines are compared with this one. Not here: reading records, status (`st
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import operator
@@ -80,69 +81,20 @@ class Evaluation:
         return self._frames[frame]
 
     def _frame(self, frame: nodes.Frame) -> Rowset:
-        if isinstance(frame, nodes.Rows):
-            return self._rows(frame)
-        if isinstance(frame, nodes.Filter):
-            return self._filtered(frame)
-        if isinstance(frame, nodes.FirstOfEach):
-            return self._first_of_each(frame)
-        raise DefinitionError(f"{type(frame).__name__} has no meaning in the interpreter.")
+        try:
+            meaning = _FRAME_MEANINGS[type(frame)]
+        except KeyError:
+            raise DefinitionError(f"{type(frame).__name__} has no meaning in the interpreter.") from None
+        return meaning(self, frame)
 
-    def _rows(self, frame: nodes.Rows) -> Rowset:
-        codelist = None if frame.codelist is None else self.codelists[frame.codelist]
-        if codelist is not None and not codelist.codes:
-            return Rowset((), f"no_codes:{codelist.name}")
-        if frame.name in self.record.missing:
-            return Rowset((), f"source_not_loaded:{frame.name}")
-        by_code = {} if codelist is None else codelist.by_code
-        visible = [
-            row
-            for row in self.record.rows.get(frame.name, ())
-            if row.date <= self.index_date and (codelist is None or row.code in by_code)
-        ]
-        if frame.name == "registrations":
-            visible = [row for row in visible if row.practice == self.record.practice]
-        visible.sort(key=Row.order)
-        if codelist is None:
-            return Rowset(tuple((row, None) for row in visible))
-        return Rowset(tuple((row, by_code[row.code].category) for row in visible if row.code is not None))
-
-    def _filtered(self, frame: nodes.Filter) -> Rowset:
-        inner = self.frame(frame.frame)
-        reason = inner.reason or self._condition_reason(frame.condition)
-        if reason is not None:
-            return Rowset((), reason)
-        kept = tuple(
-            (row, category)
-            for row, category in inner.rows
-            if _RowEvaluation(self, row, category).value(frame.condition).value is True
-        )
-        return Rowset(kept)
-
-    def _condition_reason(self, condition: nodes.Series) -> str | None:
+    def condition_reason(self, condition: nodes.Series) -> str | None:
         """Give the first reason among the parts of a condition that are about the patient, not the row."""
         if not _about_row(condition):
             return self.value(condition).reason
         for child in nodes.children(condition):
-            if isinstance(child, nodes.Series) and (reason := self._condition_reason(child)) is not None:
+            if isinstance(child, nodes.Series) and (reason := self.condition_reason(child)) is not None:
                 return reason
         return None
-
-    def _first_of_each(self, frame: nodes.FirstOfEach) -> Rowset:
-        inner = self.frame(frame.frame)
-        if inner.reason is not None:
-            return inner
-        groups = self.codelists[frame.codelist].by_code
-        seen: set[str | None] = set()
-        kept = []
-        for row, category in inner.rows:
-            known = groups.get(row.code) if row.code is not None else None
-            group = None if known is None else known.category
-            begins = row.episode in FIRST_EPISODES if row.episode is not None else group not in seen
-            seen.add(group)
-            if begins:
-                kept.append((row, category))
-        return Rowset(tuple(kept))
 
     def pick(self, pick: nodes.Pick) -> tuple[Row, str | None] | None:
         """Give the picked row with its category, or None."""
@@ -151,9 +103,9 @@ class Evaluation:
             return rows[0] if rows else None
         if pick.how is How.LATEST:
             return rows[-1] if rows else None
-        valued = [item for item in rows if item[0].value is not None]
         sign = 1 if pick.how is How.HIGHEST else -1
-        return max(valued, key=lambda item: (sign * cast("float", item[0].value), item[0].order()), default=None)
+        valued = [(sign * row.value, place) for place, (row, _) in enumerate(rows) if row.value is not None]
+        return rows[max(valued)[1]] if valued else None
 
     # --- series -------------------------------------------------------------------------------------------------
 
@@ -236,6 +188,101 @@ def column(row: Row, category: str | None, name: str, index_date: date) -> Scala
         return None
     return found
 
+
+# --- the meaning of each frame ------------------------------------------------------------------------------------
+
+
+def _rows(evaluation: Evaluation, frame: nodes.Rows) -> Rowset:
+    codelist = None if frame.codelist is None else evaluation.codelists[frame.codelist]
+    if codelist is not None and not codelist.codes:
+        return Rowset((), f"no_codes:{codelist.name}")
+    if frame.name in evaluation.record.missing:
+        return Rowset((), f"source_not_loaded:{frame.name}")
+    by_code = {} if codelist is None else codelist.by_code
+    visible = [
+        row
+        for row in evaluation.record.rows.get(frame.name, ())
+        if row.date <= evaluation.index_date and (codelist is None or row.code in by_code)
+    ]
+    if frame.name == "registrations":
+        visible = [row for row in visible if row.practice == evaluation.record.practice]
+    visible.sort(key=Row.order)
+    if codelist is None:
+        return Rowset(tuple((row, None) for row in visible))
+    return Rowset(tuple((row, by_code[row.code].category) for row in visible if row.code is not None))
+
+
+def _filtered(evaluation: Evaluation, frame: nodes.Filter) -> Rowset:
+    inner = evaluation.frame(frame.frame)
+    reason = inner.reason or evaluation.condition_reason(frame.condition)
+    if reason is not None:
+        return Rowset((), reason)
+    kept = tuple(
+        (row, category)
+        for row, category in inner.rows
+        if _RowEvaluation(evaluation, row, category).value(frame.condition).value is True
+    )
+    return Rowset(kept)
+
+
+def _first_of_each(evaluation: Evaluation, frame: nodes.FirstOfEach) -> Rowset:
+    inner = evaluation.frame(frame.frame)
+    if inner.reason is not None:
+        return inner
+    groups = evaluation.codelists[frame.codelist].by_code
+    seen: set[str | None] = set()
+    kept = []
+    for row, category in inner.rows:
+        known = groups.get(row.code) if row.code is not None else None
+        group = None if known is None else known.category
+        begins = row.episode in FIRST_EPISODES if row.episode is not None else group not in seen
+        seen.add(group)
+        if begins:
+            kept.append((row, category))
+    return Rowset(tuple(kept))
+
+
+def _near(evaluation: Evaluation, frame: nodes.Near) -> Rowset:
+    inner, other = evaluation.frame(frame.frame), evaluation.frame(frame.other)
+    lengths = [evaluation.value(length) for length in (frame.before, frame.after)]
+    for reason in (inner.reason, other.reason, *(length.reason for length in lengths)):
+        if reason is not None:
+            return Rowset((), reason)
+    before, after = (length.value for length in lengths)
+    if not (isinstance(before, Duration) and isinstance(after, Duration)):
+        return Rowset(())
+    days = [row.date for row, _ in other.rows]
+
+    def has_one_near(day: date) -> bool:
+        first, last = dates.add(day, before, -1), dates.add(day, after)
+        return first is not None and last is not None and any(first <= other_day <= last for other_day in days)
+
+    return Rowset(tuple(item for item in inner.rows if has_one_near(item[0].date)))
+
+
+def _in_unit(evaluation: Evaluation, frame: nodes.InUnit) -> Rowset:
+    inner = evaluation.frame(frame.frame)
+    by_unit = {conversion.unit: conversion for conversion in reversed(frame.conversions)}
+
+    def converted(row: Row) -> Row:
+        if row.unit == frame.unit:
+            return row
+        conversion = by_unit.get(row.unit)
+        if conversion is None:
+            return dataclasses.replace(row, value=None)
+        value = None if row.value is None else _finite(row.value * conversion.factor + conversion.offset)
+        return dataclasses.replace(row, value=value, unit=frame.unit)
+
+    return Rowset(tuple((converted(row), category) for row, category in inner.rows), inner.reason)
+
+
+_FRAME_MEANINGS: Mapping[type[nodes.Frame], Callable[..., Rowset]] = {
+    nodes.Rows: _rows,
+    nodes.Filter: _filtered,
+    nodes.FirstOfEach: _first_of_each,
+    nodes.Near: _near,
+    nodes.InUnit: _in_unit,
+}
 
 # --- the meaning of each series -----------------------------------------------------------------------------------
 

@@ -55,6 +55,8 @@ STATUS_CODES: Mapping[Status, int] = {
 """How a `list` file writes a status. Numbers are never used again for another meaning."""
 
 ROW_GROUP_ROWS = 16_384
+LIST_ROW_GROUP_ROWS = 2_048
+"""A list is read for a few practices at a time: groups of rows of other practices are skipped."""
 _FOLDER = "results"
 
 
@@ -132,8 +134,9 @@ class ResultStore:
         relative = f"{_FOLDER}/{pack}/{kind}-{uuid4().hex}.parquet"
         path = self.path(relative)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        group = LIST_ROW_GROUP_ROWS if kind is ResultKind.LIST else ROW_GROUP_ROWS
         with path.open("xb") as file:
-            pq.write_table(rows, file, row_group_size=ROW_GROUP_ROWS, compression="zstd", store_schema=False)
+            pq.write_table(rows, file, row_group_size=group, compression="zstd", store_schema=False)
             file.flush()
             os.fsync(file.fileno())
         return relative, sha256_of(path)

@@ -11,13 +11,14 @@ from cohortium_plugins.model.definition import (
     Shown,
     Stratifier,
 )
-from cohortium_plugins.model.values import Duration, Scalar, Status, Unit, ValueType
+from cohortium_plugins.model.values import Conversion, Duration, Scalar, Status, Unit, ValueType
 
 __all__ = [
     "Adjustment",
     "Code",
     "Codelist",
     "Cohort",
+    "Conversion",
     "Definition",
     "Duration",
     "Indicator",

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, dataclass_transform
 
 from cohortium_plugins.errors import DefinitionError
-from cohortium_plugins.model.values import Scalar, Unit, ValueType
+from cohortium_plugins.model.values import Conversion, Scalar, Unit, ValueType
 
 __all__ = [
     "FACTS", "ROW_COLUMNS", "TABLES", "And", "Arithmetic", "ArithmeticOp", "Case", "Coalesce", "Compare", "CompareOp",
     "Constant", "Count", "CountTrue", "DateAdd", "DateDifference", "Exists", "Extreme", "Filter", "FirstOfEach",
-    "Frame", "How", "IndexDate", "IsIn", "IsMissing", "Mean", "Node", "Not", "Or", "ParameterValue", "PatientFact",
-    "Pick", "PickValue", "RowValue", "Rows", "SeasonStart", "Series", "children", "walk",
+    "Frame", "How", "InUnit", "IndexDate", "IsIn", "IsMissing", "Mean", "Near", "Node", "Not", "Or", "ParameterValue",
+    "PatientFact", "Pick", "PickValue", "RowValue", "Rows", "SeasonStart", "Series", "children", "rows_of", "walk",
 ]  # fmt: skip
 
 FACTS: dict[str, ValueType] = {
@@ -135,34 +135,69 @@ class Rows(Frame):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Filter(Frame):
-    """The frame's rows for which the condition is true (unknown drops the row). When a part of the condition that is
-    about the patient cannot be decided, neither can the frame, whatever the rest of the condition says of a row.
-    """
+class _Made(Frame):
+    """A frame made of another one's rows."""
 
     frame: Frame
-    condition: Series
 
     @property
     def table(self) -> str:
         """The table that the rows come from."""
-        return self.frame.table
+        return rows_of(self).name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FirstOfEach(Frame):
+class Filter(_Made):
+    """The frame's rows for which the condition is true (unknown drops the row). When a part of the condition that is
+    about the patient cannot be decided, neither can the frame, whatever the rest of the condition says of a row.
+    """
+
+    condition: Series
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstOfEach(_Made):
     """The rows that begin something: rows whose episode is `first` or `new`; and of rows that carry no episode, the
     earliest row of its group, when no row of the group comes before it. A group is the code's category in the
     grouping codelist; codes that are not in it are one group together.
     """
 
-    frame: Frame
     codelist: str
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Near(_Made):
+    """The frame's rows that have a row of `other` near: one dated from `before` before the row to `after` after it,
+    both ends included. `other` may stand on another table. A negative length moves the end the other way, so that
+    `after` of -7 days asks for a row at least 7 days earlier. A row from which an end lies outside the years 1 to 9999
+    is dropped. When the frame, `other` or a length cannot be decided (in this order), neither can this.
+    """
+
+    other: Frame
+    before: Series
+    after: Series
+
     @property
-    def table(self) -> str:
-        """The table that the rows come from."""
-        return self.frame.table
+    def first(self) -> DateAdd:
+        """The first day on which a row of `other` counts, for a row of the frame."""
+        return DateAdd(RowValue("date"), self.before, -1)
+
+    @property
+    def last(self) -> DateAdd:
+        """The last day on which it does."""
+        return DateAdd(RowValue("date"), self.after, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InUnit(_Made):
+    """The frame's rows with `value` converted to one unit: that of a row already in the unit stays; where a conversion
+    names the row's unit (None: the row has none), the value times its factor plus its offset, and the row is then in
+    the unit. In any other unit the row has no value, and keeps the unit it has. A value that would grow beyond a
+    double is none. The order of the rows is that of the frame.
+    """
+
+    unit: str
+    conversions: tuple[Conversion, ...]
 
 
 class How(enum.StrEnum):
@@ -460,6 +495,15 @@ class CountTrue(_NumberSeries):
     """How many of the conditions are true; unknown ones are not."""
 
     operands: tuple[Series, ...]
+
+
+def rows_of(frame: Frame) -> Rows:
+    """Give the rows that a frame stands on. Those that `Near` only looks for are not."""
+    while isinstance(frame, _Made):
+        frame = frame.frame
+    if not isinstance(frame, Rows):
+        raise DefinitionError(f"{type(frame).__name__} stands on no table.")
+    return frame
 
 
 def children(node: Node) -> Iterator[Node]:

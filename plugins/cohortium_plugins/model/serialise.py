@@ -29,7 +29,7 @@ from cohortium_plugins.model.definition import (
     Shown,
     Stratifier,
 )
-from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
+from cohortium_plugins.model.values import Conversion, Duration, Scalar, Unit, ValueType
 
 __all__ = ["Json", "bind", "content_hash", "from_json", "substitute", "to_json"]
 
@@ -94,7 +94,16 @@ def _field_to_json(value: object, place: Mapping[nodes.Node, int]) -> Json:
         return [_field_to_json(item, place) for item in value]
     if isinstance(value, enum.Enum):
         return typing.cast("str", value.value)
+    if isinstance(value, Conversion):
+        return [value.unit, value.factor, value.offset]
     return None if value is None else scalar_to_json(typing.cast("Scalar", value))
+
+
+def _conversion_from_json(value: Json) -> Conversion:
+    match value:
+        case [(str() | None) as unit, int() | float() as factor, int() | float() as offset]:
+            return Conversion(unit, float(factor), float(offset))
+    raise MalformedPack("A conversion is malformed.", "Write [unit or null, factor, offset].")
 
 
 def _node_to_json(node: nodes.Node, place: Mapping[nodes.Node, int]) -> Json:
@@ -124,6 +133,8 @@ def _field_from_json(value: Json, hint: object, made: list[nodes.Node]) -> objec
         return hint(value)
     if hint == Scalar:
         return scalar_from_json(value)
+    if hint is Conversion:
+        return _conversion_from_json(value)
     if not isinstance(value, typing.cast("type", hint)):
         raise MalformedPack("A field has the wrong type.")
     return value

@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from datetime import date
 
-__all__ = ["Duration", "Scalar", "Status", "Unit", "ValueType"]
+__all__ = ["Conversion", "Duration", "Scalar", "Status", "Unit", "ValueType"]
 
 
 class ValueType(enum.StrEnum):
@@ -43,6 +43,15 @@ class Duration:
         """Read as English: '1 month', '93 days'."""
         name = self.unit.value
         return f"{self.count} {name[:-1] if self.count == 1 else name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a value in a unit (None: in no unit that is recorded) becomes one in another: times `factor`, plus `offset`."""
+
+    unit: str | None
+    factor: float
+    offset: float
 
 
 Scalar = bool | int | float | str | date | Duration
