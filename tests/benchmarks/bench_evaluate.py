@@ -21,8 +21,8 @@ import pytest
 
 from cohortium_pack_cancer_care import indicator_packs
 from cohortium_platform.engine import duckdb_compile
+from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
-from cohortium_platform.engine.duckdb_running import EngineSettings
 from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
 from cohortium_platform.engine.explain import load_record
 from cohortium_platform.engine.source import RecordFiles

@@ -13,8 +13,8 @@ import pytest
 from cohortium_platform.engine import duckdb_frames, duckdb_series
 from cohortium_platform.engine.candidates import needed_rows
 from cohortium_platform.engine.checks import check
+from cohortium_platform.engine.control import Cancellation, EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
-from cohortium_platform.engine.duckdb_running import Cancellation, EngineSettings
 from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.fold import folded
 from cohortium_platform.engine.golden import record_files

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cohortium_platform.engine import duckdb_compile
+from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
-from cohortium_platform.engine.duckdb_running import EngineSettings
 from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.golden import record_files
 from cohortium_plugins.interpreter import Evaluation

@@ -7,28 +7,52 @@ index dates go in one pass. Not here: what the statements say (`duckdb_records`,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import cast
+from types import TracebackType
+from typing import Self, cast
+
+import pyarrow as pa
 
 from cohortium_platform.engine import duckdb_records as records
+from cohortium_platform.engine.control import Cancellation, EngineSettings, Progress
 from cohortium_platform.engine.duckdb_compile import Program, Work, compiled
-from cohortium_platform.engine.duckdb_running import Cancellation, EngineSettings, Running, connect
-from cohortium_platform.engine.evaluated import EvaluatedTables
+from cohortium_platform.engine.duckdb_running import Running, connect
+from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.plan import Section
 from cohortium_platform.engine.source import FRAME_TABLES, RecordSource
 from cohortium_platform.errors import BadInput
 from cohortium_plugins.model.definition import Definition
 from cohortium_plugins.model.nodes import Rows
 
-__all__ = ["Progress", "evaluate"]
-
-Progress = Callable[[float, str], None]
-"""Told how far it has come (0 to 1) and what is being done; may raise to stop."""
+__all__ = ["DuckdbTables", "evaluate"]
 
 _SECONDS_A_JOIN, _SECONDS_A_ROW, _COLUMNS_AN_AGGREGATE = 3e-3, 1e-8, 3
 """What a grouping and join costs however few rows it has, what one column costs a row, and how many columns are taken
 from a frame: measured on two cores, and only the balance between them matters."""
+
+
+class DuckdbTables:
+    """The outcome of one evaluation, still inside its DuckDB connection: `EvaluatedTables`."""
+
+    def __init__(self, running: Running, queries: Mapping[Kind, str], last_date: date) -> None:
+        self._running, self._queries, self._last_date = running, queries, last_date
+
+    def fetch(self, kind: Kind) -> pa.Table:
+        """Give a table's rows, sorted by practice, patient and index date, then in the order of the definition."""
+        return self._running.table(self._queries[kind], [self._last_date] if kind is Kind.LIST else [])
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self._running.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
@@ -40,7 +64,7 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     settings: EngineSettings | None = None,
     progress: Progress | None = None,
     cancellation: Cancellation | None = None,
-) -> EvaluatedTables:
+) -> DuckdbTables:
     """Evaluate a bound definition for the patients of some practices at several index dates.
 
     Raises DefinitionError when the definition has no meaning, `BadInput` without practices or dates, `Cancelled`.
@@ -70,7 +94,7 @@ class _Evaluation:
         self._read: set[Rows] = set()
         self._rows: dict[str, int] = {}
 
-    def evaluate(self, definition: Definition, progress: Progress) -> EvaluatedTables:
+    def evaluate(self, definition: Definition, progress: Progress) -> DuckdbTables:
         """Run every step."""
         program = compiled(definition, self._missing(), stale=self._is_stale())
         plan = program.plan
@@ -87,7 +111,7 @@ class _Evaluation:
         work = program.everything(self._lists_a_join(plan.everything))
         self._run(work)
         progress(1.0, "Decided")
-        return EvaluatedTables(self.running, work.queries, self.index_dates[-1])
+        return DuckdbTables(self.running, work.queries, self.index_dates[-1])
 
     def _run(self, work: Work) -> None:
         self.running.foresee(outcomes=False)

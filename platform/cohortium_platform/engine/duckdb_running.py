@@ -1,62 +1,17 @@
-"""A DuckDB connection for one evaluation: its limits, its statements run to the end, and how it is stopped."""
+"""A DuckDB connection for one evaluation: its statements run to the end, and what it tells when one fails."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
 
 import duckdb
 import pyarrow as pa
 
+from cohortium_platform.engine.control import Cancellation, EngineSettings
 from cohortium_platform.errors import Cancelled, CohortiumError, Unavailable
 
-__all__ = ["Cancellation", "EngineSettings", "Running", "connect"]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """What one evaluation may use: threads (None: all), memory as DuckDB writes sizes (None: most of it), and where it
-    may spill what does not fit (None: nowhere).
-    """
-
-    threads: int | None = None
-    memory_limit: str | None = None
-    temporary: Path | None = None
-
-
-class Cancellation:
-    """Lets another thread stop an evaluation: the statement that runs is interrupted, and no other begins."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._cancelled = False
-        self._connection: duckdb.DuckDBPyConnection | None = None
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether it was asked to stop."""
-        return self._cancelled
-
-    def cancel(self) -> None:
-        """Ask it to stop."""
-        with self._lock:
-            self._cancelled = True
-            if self._connection is not None:
-                self._connection.interrupt()
-
-    @contextmanager
-    def watching(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Interrupt this connection when asked to, for the length of the block."""
-        with self._lock:
-            self._connection = connection
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._connection = None
+__all__ = ["Running", "connect"]
 
 
 def connect(settings: EngineSettings) -> duckdb.DuckDBPyConnection:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.duckdb_patients import PatientScope
-from cohortium_platform.engine.evaluated import Kind
+from cohortium_platform.engine.evaluated import RESULT_COLUMNS, Kind
 from cohortium_platform.engine.plan import AGE, EVENT_COLUMNS, SEX, Plan
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.model import nodes
@@ -33,27 +33,6 @@ STATUS_CODES: Mapping[Status, int] = {status: number for number, status in enume
 OPEN = (Status.DUE, Status.OVERDUE)
 DECIDED = tuple(status for status in Status if status not in UNDECIDED)
 """Statuses that show values, dates and events."""
-
-RESULT_COLUMNS: Mapping[str, ValueType] = {
-    "patient_id": ValueType.CODE,
-    "practice": ValueType.TEXT,
-    "indicator": ValueType.TEXT,
-    "index_date": ValueType.DATE,
-    "status": ValueType.TEXT,
-    "reason": ValueType.TEXT,
-    "due_date": ValueType.DATE,
-    "due_now": ValueType.BOOL,
-    "met_date": ValueType.DATE,
-    "value": ValueType.NUMBER,
-    "value_code": ValueType.CODE,
-    "value_text": ValueType.TEXT,
-    "adjustment": ValueType.TEXT,
-    "event_date": ValueType.DATE,
-    "event_code": ValueType.CODE,
-    "event_source": ValueType.TEXT,
-    "window_end": ValueType.DATE,
-}
-"""The columns of results, in order: those of `cohortium_plugins.record.Result`."""
 
 _SHOWN = ("value", "value_code", "value_text", "event_date", "event_code", "event_source")
 _ORDER = ("practice", "patient_id", "index_date", "position")

@@ -1,26 +1,41 @@
-"""What an evaluation gives: results, members and lists, ready to be counted, fetched or written as Parquet.
+"""What an evaluation gives, whichever engine worked it out: results, members and lists, as columns.
 
-Here: the finished tables, still inside their DuckDB connection. Not here: where files are kept (`results.store`).
+Not here: how an engine holds them (`duckdb`, `spark`), and where files are kept (`results.store`).
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import pyarrow as pa
 
-from cohortium_platform.engine.duckdb_running import Running
-from cohortium_plugins.model.values import Status
+from cohortium_plugins.model.values import ValueType
 
-__all__ = ["Counts", "EvaluatedTables", "Kind"]
+__all__ = ["RESULT_COLUMNS", "EvaluatedTables", "Kind"]
 
-ROW_GROUP = 50_000
+RESULT_COLUMNS: Mapping[str, ValueType] = {
+    "patient_id": ValueType.CODE,
+    "practice": ValueType.TEXT,
+    "indicator": ValueType.TEXT,
+    "index_date": ValueType.DATE,
+    "status": ValueType.TEXT,
+    "reason": ValueType.TEXT,
+    "due_date": ValueType.DATE,
+    "due_now": ValueType.BOOL,
+    "met_date": ValueType.DATE,
+    "value": ValueType.NUMBER,
+    "value_code": ValueType.CODE,
+    "value_text": ValueType.TEXT,
+    "adjustment": ValueType.TEXT,
+    "event_date": ValueType.DATE,
+    "event_code": ValueType.CODE,
+    "event_source": ValueType.TEXT,
+    "window_end": ValueType.DATE,
+}
+"""The columns of results, in order: those of `cohortium_plugins.record.Result`."""
 
 
 class Kind(enum.StrEnum):
@@ -33,39 +48,19 @@ class Kind(enum.StrEnum):
     LIST = "list"
 
 
-Counts = Mapping[str, Mapping[Status, int]]
-"""How many patients an indicator gives each status, by the indicator's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A file as written: how many rows each practice has in it."""
-
-    path: Path
-    rows: Mapping[str, int]
-
-
-class EvaluatedTables:
-    """The outcome of one evaluation. Close it, or use it in a `with` block: it holds a DuckDB connection."""
-
-    def __init__(self, running: Running, queries: Mapping[Kind, str], last_date: date) -> None:
-        self._running, self._queries, self._last_date = running, queries, last_date
+class EvaluatedTables(Protocol):
+    """The outcome of one evaluation. Close it, or use it in a `with` block: an engine may hold much memory for it."""
 
     def fetch(self, kind: Kind) -> pa.Table:
         """Give a table's rows, sorted by practice, patient and index date, then in the order of the definition."""
-        return self._running.table(self._queries[kind], self._parameters(kind))
-
-    def _parameters(self, kind: Kind) -> list[object]:
-        return [self._last_date] if kind is Kind.LIST else []
 
     def close(self) -> None:
         """Give back the memory."""
-        self._running.connection.close()
 
     def __enter__(self) -> Self:
-        return self
+        """Give itself."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """Close it."""

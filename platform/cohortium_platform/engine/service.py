@@ -17,8 +17,8 @@ from sqlmodel import Session
 from cohortium_platform.audit import SERVICE, Entry, record
 from cohortium_platform.database import Database
 from cohortium_platform.engine.catalogue import CatalogueSource
+from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
-from cohortium_platform.engine.duckdb_running import EngineSettings
 from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
 from cohortium_platform.errors import BadInput, NotFound
 from cohortium_platform.records import RecordStore, snapshot_current
