@@ -16,7 +16,7 @@ from cohortium_plugins.model.definition import Definition, Indicator
 from cohortium_plugins.model.values import Scalar, Status
 from cohortium_plugins.record import Record, Result, Row
 from cohortium_plugins.remedy import Entry, find_remedy
-from cohortium_plugins.status import is_member, result_of
+from cohortium_plugins.status import standing
 from cohortium_plugins.wording import FACTS, day_in_words, plain_term
 from cohortium_plugins.words import Words
 
@@ -74,7 +74,7 @@ def explain(definition: Definition, indicator: Indicator, record: Record, index_
     """Explain one indicator for one patient at one index date."""
     evaluation = Evaluation(record, index_date, definition.codelists)
     words = Words(definition.codelists, {definition.cohort(indicator.cohort).since: JOINED})
-    result = _result(definition, indicator, evaluation)
+    result = standing(definition, indicator, evaluation)
     entries: tuple[Entry, ...] = ()
     stands = result.status is Status.EXCLUDED and _stands(indicator, result)
     if result.status in (Status.DUE, Status.OVERDUE, Status.EXCLUDED) and not stands:
@@ -91,15 +91,6 @@ def explain(definition: Definition, indicator: Indicator, record: Record, index_
         applies=_step(indicator.applies, evaluation, words),
         met=_step(indicator.met, evaluation, words),
         adjustments=adjustments,
-    )
-
-
-def _result(definition: Definition, indicator: Indicator, evaluation: Evaluation) -> Result:
-    if is_member(evaluation, definition.cohort(indicator.cohort)):
-        return result_of(definition, indicator, evaluation)
-    record = evaluation.record
-    return Result(
-        record.patient_id, record.practice, indicator.name, evaluation.index_date, Status.NOT_APPLICABLE, "not_a_member"
     )
 
 
@@ -149,9 +140,7 @@ def _events(definition: Definition, indicator: Indicator, evaluation: Evaluation
 
 
 def _codelist_of(frame: nodes.Frame) -> str | None:
-    while isinstance(frame, nodes.Filter | nodes.FirstOfEach):
-        frame = frame.frame
-    return frame.codelist if isinstance(frame, nodes.Rows) else None
+    return nodes.rows_of(frame).codelist
 
 
 # --- sentences ----------------------------------------------------------------------------------------------------
@@ -236,7 +225,8 @@ def _entry(definition: Definition, entry: Entry) -> str:
     code = codelist.by_code[entry.row.code or 0]
     number = f"{'local code' if code.local else 'SNOMED CT'} {code.code}"
     example = f"‘{plain_term(code.term)}’ ({number})" if code.term else number
-    value = " with its value" if entry.row.value is not None else ""
+    unit = "" if entry.row.unit is None else f" in {entry.row.unit}"
+    value = "" if entry.row.value is None else f" with its value{unit}"
     what = f"a prescription of {codelist.title}" if entry.table == "medications" else codelist.title
     more = [f"‘{category.replace('-', ' ')}’" for category in entry.too_little]
     return f"{what}{value}, for example {example}" + (f" (more is needed with {' or '.join(more)})" if more else "")

@@ -23,7 +23,7 @@ from cohortium_plugins.model.nodes import ArithmeticOp, CompareOp, How
 from cohortium_plugins.model.values import Duration, Scalar
 from cohortium_plugins.record import Record, Row
 
-__all__ = ["Evaluation", "Rowset", "Value"]
+__all__ = ["Evaluation", "RowEvaluation", "Rowset", "Value", "calculated", "column", "is_about_row"]
 
 FIRST_EPISODES = ("first", "new")
 
@@ -72,6 +72,13 @@ class Evaluation:
         other._frames = {frame: rows for frame, rows in self._frames.items() if not is_stale(frame)}
         return other
 
+    def later(self, index_date: date, holds: Callable[[nodes.Node], bool]) -> Evaluation:
+        """Give the evaluation of the same record on a later day; what is already known and still holds then is kept."""
+        other = Evaluation(self.record, index_date, self.codelists)
+        other._values = {node: value for node, value in self._values.items() if holds(node)}
+        other._frames = {frame: rows for frame, rows in self._frames.items() if holds(frame)}
+        return other
+
     # --- frames and picks ---------------------------------------------------------------------------------------
 
     def frame(self, frame: nodes.Frame) -> Rowset:
@@ -89,7 +96,7 @@ class Evaluation:
 
     def condition_reason(self, condition: nodes.Series) -> str | None:
         """Give the first reason among the parts of a condition that are about the patient, not the row."""
-        if not _about_row(condition):
+        if not is_about_row(condition):
             return self.value(condition).reason
         for child in nodes.children(condition):
             if isinstance(child, nodes.Series) and (reason := self.condition_reason(child)) is not None:
@@ -151,7 +158,7 @@ class Evaluation:
         return since if practice == self.record.practice else None
 
 
-class _RowEvaluation(Evaluation):
+class RowEvaluation(Evaluation):
     """The values of a filter's condition for one row; parts that are about the patient come from the evaluation."""
 
     def __init__(self, outer: Evaluation, row: Row, category: str | None) -> None:
@@ -162,13 +169,13 @@ class _RowEvaluation(Evaluation):
         """Give the series' value for this row."""
         if isinstance(node, nodes.RowValue):
             return Value(column(self._row, self._category, node.column, self.index_date))
-        if _about_row(node):
+        if is_about_row(node):
             return super().value(node)
         return self._outer.value(node)
 
 
 @functools.lru_cache(maxsize=50_000)
-def _about_row(node: nodes.Series) -> bool:
+def is_about_row(node: nodes.Series) -> bool:
     """Tell whether a part of a series is about the row at hand: what stands inside another frame is not."""
     stack: list[nodes.Node] = [node]
     while stack:
@@ -220,7 +227,7 @@ def _filtered(evaluation: Evaluation, frame: nodes.Filter) -> Rowset:
     kept = tuple(
         (row, category)
         for row, category in inner.rows
-        if _RowEvaluation(evaluation, row, category).value(frame.condition).value is True
+        if RowEvaluation(evaluation, row, category).value(frame.condition).value is True
     )
     return Rowset(kept)
 
@@ -370,13 +377,15 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _arithmetic(evaluation: Evaluation, node: nodes.Arithmetic) -> Value:
-    def work(left: float, right: float) -> float | None:
-        if node.op is ArithmeticOp.DIVIDE:
-            return None if right == 0 else _finite(left / right)
-        return _finite(_ARITHMETIC[node.op](left, right))
+def calculated(op: ArithmeticOp, left: float, right: float) -> float | None:
+    """Do arithmetic on two known numbers; None where there is no finite answer."""
+    if op is ArithmeticOp.DIVIDE:
+        return None if right == 0 else _finite(left / right)
+    return _finite(_ARITHMETIC[op](left, right))
 
-    return _strict(evaluation, (node.left, node.right), work)
+
+def _arithmetic(evaluation: Evaluation, node: nodes.Arithmetic) -> Value:
+    return _strict(evaluation, (node.left, node.right), functools.partial(calculated, node.op))
 
 
 def _date_add(evaluation: Evaluation, node: nodes.DateAdd) -> Value:

@@ -15,7 +15,7 @@ from cohortium_plugins.model.definition import Cohort, Definition, Indicator
 from cohortium_plugins.model.values import Status
 from cohortium_plugins.record import Member, Record, Result, Row
 
-__all__ = ["UNDECIDED", "evaluate", "is_member", "member", "result_of"]
+__all__ = ["UNDECIDED", "decide", "evaluate", "is_member", "member", "result_of", "standing"]
 
 UNDECIDED = (Status.NOT_APPLICABLE, Status.NOT_EVALUATED)
 """Statuses that show no value, date or event."""
@@ -59,17 +59,26 @@ def member(definition: Definition, cohort: Cohort, evaluation: Evaluation) -> Me
 
 def result_of(definition: Definition, indicator: Indicator, evaluation: Evaluation) -> Result:
     """Give what the indicator says, holding back a status that turned only after the records end."""
-    result = _decide(indicator, evaluation)
+    result = decide(indicator, evaluation)
     records_to = evaluation.record.records_to
     if records_to is None or records_to >= evaluation.index_date or result.status is Status.NOT_APPLICABLE:
         return result
     then = Evaluation(evaluation.record, records_to, evaluation.codelists)
     cohort = definition.cohort(indicator.cohort)
-    before = _decide(indicator, then).status if is_member(then, cohort) else Status.NOT_APPLICABLE
+    before = decide(indicator, then).status if is_member(then, cohort) else Status.NOT_APPLICABLE
     return result if before is result.status else _undecided(indicator, evaluation, f"records_to:{records_to}")
 
 
-def _decide(indicator: Indicator, evaluation: Evaluation) -> Result:
+def standing(definition: Definition, indicator: Indicator, evaluation: Evaluation) -> Result:
+    """Give what the indicator says of anyone: to someone outside its cohort it does not apply."""
+    if is_member(evaluation, definition.cohort(indicator.cohort)):
+        return result_of(definition, indicator, evaluation)
+    record, day = evaluation.record, evaluation.index_date
+    return Result(record.patient_id, record.practice, indicator.name, day, Status.NOT_APPLICABLE, "not_a_member")
+
+
+def decide(indicator: Indicator, evaluation: Evaluation) -> Result:
+    """Give what the indicator says of a member, by what the record holds at the index date alone."""
     applies = evaluation.value(indicator.applies)
     if applies.value is False:
         return _result(indicator, evaluation, Status.NOT_APPLICABLE)
