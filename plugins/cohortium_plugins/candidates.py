@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from cohortium_plugins.measures import unit_of_frame
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Code, Codelist
 from cohortium_plugins.record import Row
@@ -44,13 +45,19 @@ class Entry:
 def outermost_frames(rule: nodes.Series) -> list[nodes.Frame]:
     """List the outermost frames under a rule, in order."""
     frames = [node for node in nodes.walk(rule) if isinstance(node, nodes.Frame)]
-    inner = {frame.frame for frame in frames if isinstance(frame, nodes.Filter | nodes.FirstOfEach)}
+    inner = {child for frame in frames if (child := _made_of(frame)) is not None}
     return [frame for frame in frames if frame not in inner]
+
+
+def _made_of(frame: nodes.Frame) -> nodes.Frame | None:
+    """Give the frame whose rows these are; one that `Near` looks for is not, and is offered entries of its own."""
+    return next((child for child in nodes.children(frame) if isinstance(child, nodes.Frame)), None)
 
 
 def candidates(frame: nodes.Frame, day: date, codelists: Mapping[str, Codelist]) -> Iterator[Entry]:
     """Yield the entries that could be made for a frame on a day, the plainest first."""
-    rows, conditions = _chain(frame)
+    rows, conditions = nodes.rows_of(frame), _conditions(frame)
+    unit = unit_of_frame(frame)
     codes = [None] if rows.codelist is None else _examples(codelists[rows.codelist])
     numbers = sorted({v for v in _constants(conditions, "value") if isinstance(v, float)})
     middles = [(low + high) / 2 for low, high in itertools.pairwise(numbers)]
@@ -58,23 +65,19 @@ def candidates(frame: nodes.Frame, day: date, codelists: Mapping[str, Codelist])
     texts = itertools.product(_texts(conditions, "kind"), _texts(conditions, "relationship"))
     for (kind, relationship), code, value in itertools.product(texts, codes, around):
         number = None if code is None else code.code
-        row = Row(day, code=number, value=value, kind=kind, relationship=relationship, source=OWN_SOURCE)
+        own = None if value is None else unit
+        row = Row(day, code=number, value=value, unit=own, kind=kind, relationship=relationship, source=OWN_SOURCE)
         yield Entry(rows.name, rows.codelist, row, None if code is None else code.category)
 
 
-def _chain(frame: nodes.Frame) -> tuple[nodes.Rows, list[nodes.Series]]:
-    """Give what a frame stands on, and the conditions on the way."""
+def _conditions(frame: nodes.Frame | None) -> list[nodes.Series]:
+    """List the conditions on the way from a frame to what it stands on."""
     conditions: list[nodes.Series] = []
-    while not isinstance(frame, nodes.Rows):
+    while frame is not None:
         if isinstance(frame, nodes.Filter):
             conditions.append(frame.condition)
-            frame = frame.frame
-        elif isinstance(frame, nodes.FirstOfEach):
-            frame = frame.frame
-        else:
-            message = f"{type(frame).__name__} is no frame that an entry can be made for"
-            raise TypeError(message)
-    return frame, conditions
+        frame = _made_of(frame)
+    return conditions
 
 
 def _examples(codelist: Codelist) -> list[Code]:

@@ -17,6 +17,7 @@ from datetime import date
 from typing import Generic, NoReturn, Self, TypeVar, cast, overload
 
 from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins.measures import Measure, check_units, unit_of_frame
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.nodes import CompareOp, How
 from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
@@ -27,6 +28,7 @@ __all__ = [
     "DateSeries",
     "DurationSeries",
     "Frame",
+    "Measure",
     "NumberSeries",
     "Pick",
     "Series",
@@ -107,7 +109,7 @@ class Series:
         )
 
     def _compare(self, op: CompareOp, other: object) -> BoolSeries:
-        return BoolSeries(nodes.Compare(op, self.node, as_node(other, like=self.node)))
+        return BoolSeries(_in_one_unit(nodes.Compare(op, self.node, as_node(other, like=self.node))))
 
     def __eq__(self, other: object) -> BoolSeries:  # type: ignore[override]
         return self._compare(CompareOp.EQ, other)
@@ -206,7 +208,7 @@ class NumberSeries(_Ordered):
         return self._combine(nodes.ArithmeticOp.DIVIDE, other)
 
     def _combine(self, op: nodes.ArithmeticOp, other: object) -> NumberSeries:
-        return NumberSeries(nodes.Arithmetic(op, self.node, as_node(other, like=self.node)))
+        return NumberSeries(_in_one_unit(nodes.Arithmetic(op, self.node, as_node(other, like=self.node))))
 
 
 class TextSeries(Series):
@@ -243,6 +245,15 @@ S_co = TypeVar("S_co", bound=Series, covariant=True)
 def wrap(node: nodes.Series) -> Series:
     """Give the author's object for a series node."""
     return _WRAPPERS[node.type](node)
+
+
+N = TypeVar("N", bound=nodes.Series)
+
+
+def _in_one_unit(node: N) -> N:
+    """Give the node, having made sure that its numbers are in one unit."""
+    check_units(node)
+    return node
 
 
 def type_of(item: object) -> ValueType | None:
@@ -379,6 +390,8 @@ class Frame:
                 raise DefinitionError(
                     f"Rows of {self.node.table} have no {node.column}.", f"They have {', '.join(columns)}."
                 )
+            if isinstance(node, nodes.Series):
+                check_units(node, unit_of_frame(self.node))
         return type(self)(nodes.Filter(self.node, condition.node))
 
     def on_or_after(self, day: DateSeries | date) -> Self:
@@ -410,6 +423,46 @@ class Frame:
         if "episode" not in nodes.TABLES[self.node.table]:
             raise DefinitionError("first_of_each() works on events.", "Start from events(...).")
         return type(self)(nodes.FirstOfEach(self.node, codelist))
+
+    def within(self, length: Duration | DurationSeries, *, of: Frame) -> Self:
+        """Keep rows that have a row of the other frame at most this long before or after them; the same day counts."""
+        return self._near(of, length, length)
+
+    def within_after(self, length: Duration | DurationSeries, other: Frame) -> Self:
+        """Keep rows at most this long after a row of the other frame, or on the same day."""
+        return self._near(other, length, days(0))
+
+    def within_before(self, length: Duration | DurationSeries, other: Frame) -> Self:
+        """Keep rows at most this long before a row of the other frame, or on the same day."""
+        return self._near(other, days(0), length)
+
+    def on_same_day_as(self, other: Frame) -> Self:
+        """Keep rows on a day on which there is a row of the other frame."""
+        return self._near(other, days(0), days(0))
+
+    def _near(self, other: Frame, before: Duration | DurationSeries, after: Duration | DurationSeries) -> Self:
+        if not isinstance(other, Frame):
+            raise DefinitionError("Rows are near rows of another frame.", 'Write of=events("...").')
+        for length in (before, after):
+            if isinstance(length, Duration) and length.count < 0:
+                raise DefinitionError(f"Nothing is within {length}.", f"Write {length.unit}({-length.count}).")
+        lengths = [as_node(length, kind=ValueType.DURATION) for length in (before, after)]
+        return type(self)(nodes.Near(self.node, other.node, *lengths))
+
+    def measured(self, measure: Measure) -> Self:
+        """Convert every value to the measure's unit; a value that does not convert is none. Conditions and picks after
+        this see converted values, those before it the values as the source gave them.
+        """
+        self._needs_values()
+        return type(self)(nodes.InUnit(self.node, measure.unit, measure.conversions))
+
+    def nearest_before(self, day: DateSeries | date) -> Pick:
+        """The last row on or before a day."""
+        return self.on_or_before(day).latest()
+
+    def nearest_after(self, day: DateSeries | date) -> Pick:
+        """The first row on or after a day."""
+        return self.on_or_after(day).earliest()
 
     def earliest(self) -> Pick:
         """The first row in time."""
@@ -565,12 +618,13 @@ def maximum_of(first: S, *rest: S) -> S:
 
 def _extreme(highest: bool, first: S, *rest: S) -> S:  # noqa: FBT001
     operands = (first.node, *(as_node(item, like=first.node) for item in rest))
-    return type(first)(nodes.Extreme(highest, operands))
+    return type(first)(_in_one_unit(nodes.Extreme(highest, operands)))
 
 
 def coalesce(first: S, *rest: S | Scalar) -> S:
     """The first value that is known."""
-    return type(first)(nodes.Coalesce((first.node, *(as_node(item, like=first.node) for item in rest))))
+    operands = (first.node, *(as_node(item, like=first.node) for item in rest))
+    return type(first)(_in_one_unit(nodes.Coalesce(operands)))
 
 
 def season_start(day: DateSeries, month: int, day_of_month: int) -> DateSeries:
@@ -653,7 +707,7 @@ def case(*branches: _Branch[S]) -> S:
     first = as_node(tested[0].result)
     values = (first, *(as_node(b.result, like=first) for b in tested[1:]))
     last = as_node(branches[-1].result, like=first) if len(tested) < len(branches) else None
-    return cast("S", wrap(nodes.Case(tuple(conditions), values, last)))
+    return cast("S", wrap(_in_one_unit(nodes.Case(tuple(conditions), values, last))))
 
 
 def text(constant: str) -> TextSeries:

@@ -132,13 +132,13 @@ class _Search:
     def lets_through(self, frame: nodes.Frame, chosen: Sequence[Entry], entry: Entry) -> bool:
         """Tell whether the frame holds a row for the entry once it is made after those chosen."""
         made = with_entries(self.record, [*chosen, entry]).rows[entry.table][-1]
-        return any(row == made for row, _ in self.evaluation([*chosen, entry]).frame(frame).rows)
+        rows = self.evaluation([*chosen, entry]).frame(frame).rows
+        return any((row.entry, row.date, row.code) == (made.entry, made.date, made.code) for row, _ in rows)
 
 
 def _stands_on(frame: nodes.Frame, codelists: set[str], table: str) -> bool:
-    while isinstance(frame, nodes.Filter | nodes.FirstOfEach):
-        frame = frame.frame
-    return isinstance(frame, nodes.Rows) and (frame.codelist in codelists or frame.name == table)
+    rows = nodes.rows_of(frame)
+    return rows.codelist in codelists or rows.name == table
 
 
 def _latest_category(evaluation: Evaluation, frame: nodes.Frame) -> str | None:

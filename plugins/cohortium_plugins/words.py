@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
+from cohortium_plugins.measures import unit_of_frame
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Adjustment, Codelist, Cohort, Definition, Indicator
 from cohortium_plugins.model.nodes import CompareOp
@@ -61,6 +62,11 @@ class Words:
         """Give the whole definition as Markdown."""
         parts = [self.cohort(cohort) for cohort in definition.cohorts]
         parts += [self.indicator(indicator) for indicator in definition.indicators]
+        measured = dict.fromkeys(
+            unit_in_words(n) for n in nodes.walk(*definition.roots()) if isinstance(n, nodes.InUnit)
+        )
+        if measured:
+            parts += ["## Units", "", *(f"- {said}" for said in measured), ""]
         return "\n".join(parts)
 
     def cohort(self, cohort: Cohort) -> str:
@@ -99,14 +105,72 @@ def _rows(words: Words, node: nodes.Rows) -> str:
 def _frame(words: Words, frame: nodes.Frame, verb: str = "") -> str:
     """Say a frame: what it stands on, its categories in brackets, the verb, then what its rows must be."""
     conditions: list[nodes.Series] = []
-    while isinstance(frame, nodes.Filter):
-        own = frame.condition.operands if isinstance(frame.condition, nodes.And) else (frame.condition,)
-        conditions[:0] = own
+    beside: list[str] = []
+    unit: list[str] = []
+    while True:
+        if isinstance(frame, nodes.Filter):
+            own = frame.condition.operands if isinstance(frame.condition, nodes.And) else (frame.condition,)
+            conditions[:0] = own
+        elif isinstance(frame, nodes.Near):
+            beside.insert(0, _near(words, frame))
+        elif isinstance(frame, nodes.InUnit) and not unit and not _asks_value(frame.frame):
+            unit.append(f"in {frame.unit}")
+        else:
+            break
         frame = frame.frame
     kinds = [said for item in conditions if (said := _kind(item)) is not None]
-    rest = _joined([_row_condition(words, item) for item in conditions if _kind(item) is None])
-    brackets = f" ({', '.join(kinds)})" if kinds else ""
+    rest = _joined([*(_row_condition(words, item) for item in conditions if _kind(item) is None), *beside])
+    brackets = f" ({', '.join([*kinds, *unit])})" if kinds or unit else ""
     return " ".join(part for part in (f"{words.of(frame)}{brackets}", verb, rest) if part)
+
+
+def _asks_value(frame: nodes.Frame) -> bool:
+    """Tell whether rows are chosen by their value or unit as the source gave it, or converted, before this."""
+    about_row = (node for node in nodes.walk(frame) if isinstance(node, nodes.RowValue))
+    return any(node.column in ("value", "unit") for node in about_row) or unit_of_frame(frame) is not None
+
+
+def _near(words: Words, frame: nodes.Near) -> str:
+    """Say where the other frame's row must be: 'within 7 days of ‘Weight’', 'on the day of ‘Height’'."""
+    before, after = (
+        length.value if isinstance(length, nodes.Constant) else None for length in (frame.before, frame.after)
+    )
+    other = _frame(words, frame.other)
+    if frame.before is frame.after:
+        return f"on the day of {other}" if _is_nothing(before) else f"within {words.of(frame.before)} of {other}"
+    if _is_nothing(after):
+        return f"at most {words.of(frame.before)} after {other}"
+    if _is_nothing(before):
+        return f"at most {words.of(frame.after)} before {other}"
+    if isinstance(after, Duration) and after.count < 0:
+        nearest = Duration(-after.count, after.unit)
+        return f"at least {nearest} and at most {words.of(frame.before)} after {other}"
+    return f"at most {words.of(frame.before)} after or {words.of(frame.after)} before {other}"
+
+
+def _is_nothing(length: object) -> bool:
+    return isinstance(length, Duration) and length.count == 0
+
+
+def _in_unit(words: Words, node: nodes.InUnit) -> str:
+    return f"{_frame(words, node.frame)}, converted to {node.unit}," if _asks_value(node.frame) else _frame(words, node)
+
+
+def unit_in_words(node: nodes.InUnit) -> str:
+    """Say how values become values in a unit, and what happens to those that do not."""
+    said = []
+    for conversion in node.conversions:
+        of = "without a unit" if conversion.unit is None else f"in {conversion.unit}"
+        offset = (
+            f" {'plus' if conversion.offset > 0 else 'minus'} {abs(conversion.offset):g}" if conversion.offset else ""
+        )
+        same = (conversion.factor, conversion.offset) == (1.0, 0.0)
+        said.append(
+            f"a value {of} is taken as it is" if same else f"a value {of} counts times {conversion.factor:g}{offset}"
+        )
+    none = any(conversion.unit is None for conversion in node.conversions)
+    left = "in any other unit" if none else "in any other unit, or without one,"
+    return f"In {node.unit}: {'; '.join([*said, f'a value {left} is left out'])}."
 
 
 def _kind(node: nodes.Series) -> str | None:
@@ -289,6 +353,8 @@ def _constant(_words: Words, node: nodes.Constant) -> str:
 _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.Rows: _rows,
     nodes.Filter: _frame,
+    nodes.Near: _frame,
+    nodes.InUnit: _in_unit,
     nodes.FirstOfEach: lambda words, node: f"{words.of(node.frame)} that begins a new {words.codelist(node.codelist)}",
     nodes.Pick: _pick,
     nodes.PickValue: _pick_value,

@@ -23,6 +23,7 @@ from cohortium_plugins.model import (
     Code,
     Codelist,
     Cohort,
+    Conversion,
     Definition,
     Duration,
     Indicator,
@@ -136,7 +137,21 @@ def first_of_each(d, depth, table):
     return nodes.FirstOfEach(d.frame(depth - 1, table), d.pick(["groups", "a", "empty"]))
 
 
-FRAMES = [rows, filtered, filtered, first_of_each]
+def near(d, depth, table):
+    lengths = [d.series(DURATION, min(depth - 1, d.pick([0, 2]))) for _ in range(2)]
+    return nodes.Near(d.frame(depth - 1, table), d.frame(depth - 1), *lengths)
+
+
+def in_unit(d, depth, table):
+    if table != "events":
+        return near(d, depth, table)
+    unit, *others = d.draw(st.permutations(["x", "y", "z", None]).filter(lambda listed: listed[0] is not None))
+    some = others[: d.draw(st.integers(0, 3))]
+    conversions = tuple(Conversion(other, d.pick([1.0, -2.5, 0.1, 1e308]), d.pick(NUMBERS)) for other in some)
+    return nodes.InUnit(d.frame(depth - 1, table), unit, conversions)
+
+
+FRAMES = [rows, filtered, filtered, first_of_each, near, in_unit]
 
 
 class Maker:
@@ -231,7 +246,14 @@ MAKERS = [
 
 
 def test_every_node_type_is_drawn():
-    drawn = {maker.node for maker in MAKERS} | {nodes.Rows, nodes.Filter, nodes.FirstOfEach, nodes.Pick}
+    drawn = {maker.node for maker in MAKERS} | {
+        nodes.Rows,
+        nodes.Filter,
+        nodes.FirstOfEach,
+        nodes.Near,
+        nodes.InUnit,
+        nodes.Pick,
+    }
     assert drawn == set(NODE_TYPES.values())
 
 

@@ -5,7 +5,9 @@ from datetime import date
 import pytest
 
 from cohortium_plugins import words
+from cohortium_plugins.authoring import Cohort
 from cohortium_plugins.language import (
+    Measure,
     case,
     category,
     contacts,
@@ -22,10 +24,11 @@ from cohortium_plugins.language import (
     relationship,
     season_start,
     value,
+    weeks,
     when,
     years_between,
 )
-from cohortium_plugins.model import Code, Codelist, nodes
+from cohortium_plugins.model import Code, Codelist, Definition, nodes
 from cohortium_plugins.model.serialise import NODE_TYPES
 
 
@@ -49,9 +52,33 @@ LISTS = {
     "weight": Codelist("weight", "Weight", "x", "1", ()),
 }
 reviews = events("review")
+kilograms = Measure("weight", unit="kg", converts={"g": (0.001, 0), "lb": (0.453592, -1)}, without_unit="kg")
+weights = events("weight").measured(kilograms)
 latest = reviews.where_category("done", "result-normal").latest()
 
 SAID = {
+    "‘Care review’ (done) recorded in the last 6 months and within 7 days of ‘Weight’": reviews.where_category("done")
+    .within(days(7), of=events("weight"))
+    .in_last(months(6))
+    .exists,
+    "no ‘Care review’ recorded on the day of ‘Weight’ with a value above 0": ~reviews.on_same_day_as(
+        events("weight").where(value > 0)
+    ).exists,
+    "the day of the latest ‘Weight’ at most 2 weeks before ‘Care review’ is known": events("weight")
+    .within_before(weeks(2), reviews)
+    .latest()
+    .date.is_known,
+    "the number of ‘Weight’ at most 3 months after ‘Care review’ is above 1": events("weight")
+    .within_after(months(3), reviews)
+    .count
+    > 1,
+    "the value of the latest ‘Weight’ (in kg) is at least 100": weights.latest().value >= 100,
+    "‘Weight’ (in kg) recorded with a value of at least 100": weights.where(value >= 100).exists,
+    "‘Weight’ with a value above 3, converted to kg, recorded in the last 6 months": events("weight")
+    .where(value > 3)
+    .measured(kilograms)
+    .in_last(months(6))
+    .exists,
     "the latest ‘Care review’ (done or result normal) is in the last 12 months": latest.date + months(12) >= index_date,
     "the start of registration is in the last 3 months": patient.registered_since >= index_date - months(3),
     "‘Care review’ recorded in the last 6 months": reviews.in_last(months(6)).exists,
@@ -101,3 +128,13 @@ def test_what_has_a_name_of_its_own_is_called_by_it():
     named = {reviews.earliest().date.node: "the day of joining"}
     since = reviews.on_or_after(reviews.earliest().date).exists
     assert words.Words(LISTS, named).of(since.node) == "‘Care review’ recorded on or after the day of joining"
+
+
+def test_what_a_conversion_does_is_said_once():
+    assert words.unit_in_words(weights.node) == (
+        "In kg: a value in g counts times 0.001; a value in lb counts times 0.453592 minus 1; a value without a unit "
+        "is taken as it is; a value in any other unit is left out."
+    )
+    people = Cohort("people", title="People", members=weights.exists, since=weights.latest().date)
+    page = words.Words(LISTS).definition(Definition(LISTS, (), (people,), ()))
+    assert page.count("counts times 0.001") == 1

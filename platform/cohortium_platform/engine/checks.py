@@ -6,6 +6,7 @@ sense clinically.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from cohortium_platform.engine.shape import is_about_row, rows_of
@@ -52,6 +53,21 @@ def _check_first(node: nodes.FirstOfEach, definition: Definition) -> None:
     _check_codelist(node.codelist, definition)
     if "episode" not in nodes.TABLES[rows_of(node).name]:
         raise DefinitionError(f"Rows of {rows_of(node).name} carry no episode.", "Start from events(...).")
+
+
+def _check_near(node: nodes.Near, _definition: Definition) -> None:
+    for length in (node.before, node.after):
+        if length.type is not ValueType.DURATION or is_about_row(length):
+            raise DefinitionError("What is near is told by two lengths of time.", "Write days(7) or months(3).")
+
+
+def _check_in_unit(node: nodes.InUnit, _definition: Definition) -> None:
+    if "value" not in nodes.TABLES[rows_of(node).name]:
+        raise DefinitionError(f"Rows of {rows_of(node).name} have no values.", "Start from events(...).")
+    units = [conversion.unit for conversion in node.conversions]
+    numbers = [number for c in node.conversions for number in (c.factor, c.offset)]
+    if len({*units, node.unit}) <= len(units) or not all(map(math.isfinite, numbers)):
+        raise DefinitionError(f"The conversions to {node.unit} have no one meaning.", "Give each other unit once.")
 
 
 def _check_codelist(name: str, definition: Definition) -> None:
@@ -108,6 +124,8 @@ def _check_extreme(node: nodes.Extreme, _definition: Definition) -> None:
 _CHECKS: Mapping[type[Node], Callable[..., None]] = {
     nodes.Rows: _check_rows,
     nodes.FirstOfEach: _check_first,
+    nodes.Near: _check_near,
+    nodes.InUnit: _check_in_unit,
     nodes.Pick: _check_valued,
     nodes.Mean: _check_valued,
     nodes.PickValue: _check_pick_value,

@@ -14,9 +14,9 @@ from sqlglot import exp
 
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.bindings import Bindings
-from cohortium_platform.engine.duckdb_patients import PatientScope
+from cohortium_platform.engine.duckdb_patients import PatientScope, taken_column
 from cohortium_platform.engine.duckdb_series import Compiled, compile_series
-from cohortium_platform.engine.shape import is_about_row
+from cohortium_platform.engine.shape import Days, column_of, condition_of, is_about_row
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.interpreter import FIRST_EPISODES
@@ -95,6 +95,14 @@ class RowScope:
             return sql.case([(sql.binary(exp.LTE, found, self.fact("as_of")), found.copy())])
         return found
 
+    def column(self, frame: Frame, column: str) -> Sql:
+        """Give a column of the row as rows of a frame have it."""
+        return self.value(column_of(frame, column))
+
+    def days(self, frame: Frame) -> Sql:
+        """Give the days of the patient's rows of another frame, as a list."""
+        return self._asked(sql.column(taken_column(self.patient.number(Days(frame)))))
+
     def _asked(self, value: Sql) -> Sql:
         self.columns.update(dict.fromkeys(column.name for column in sql.columns_in(value)))
         return value
@@ -162,7 +170,7 @@ def _rows(scope: RowScope, frame: nodes.Rows) -> list[Sql]:
 
 
 def _filter(scope: RowScope, frame: nodes.Filter) -> list[Sql]:
-    return [*scope.tests(frame.frame), scope.value(frame.condition)]
+    return [*scope.tests(frame.frame), scope.value(condition_of(frame))]
 
 
 def _first_of_each(scope: RowScope, frame: nodes.FirstOfEach) -> list[Sql]:
@@ -178,10 +186,30 @@ def _first_of_each(scope: RowScope, frame: nodes.FirstOfEach) -> list[Sql]:
     return [*scope.tests(frame.frame), begins]
 
 
+def _near(scope: RowScope, frame: nodes.Near) -> list[Sql]:
+    """Some day of the other frame's rows lies in the row's window; without a list, or beyond the calendar, none."""
+    number = scope.patient.number(frame)
+    ends = {f"first_day{number}": frame.first, f"last_day{number}": frame.last}
+    for name, end in ends.items():  # worked out once a row, and not once for each day of the list
+        if name not in scope.bindings:
+            scope.bindings.define(name, scope.value(end), fixed=True)
+    day = sql.name("day")
+    within = sql.between(day, *(sql.column(name) for name in ends))
+    found = sql.call("list_filter", scope.days(frame.other), exp.Lambda(this=within, expressions=[day.copy()]))
+    return [*scope.tests(frame.frame), sql.binary(exp.GT, sql.call("len", found), sql.integer(0))]
+
+
+def _in_unit(scope: RowScope, frame: nodes.InUnit) -> list[Sql]:
+    """The same rows; what differs is their value and unit: `shape.column_of`."""
+    return scope.tests(frame.frame)
+
+
 FRAME_METHODS: Mapping[type[Frame], Callable[..., list[Sql]]] = {
     nodes.Rows: _rows,
     nodes.Filter: _filter,
     nodes.FirstOfEach: _first_of_each,
+    nodes.Near: _near,
+    nodes.InUnit: _in_unit,
 }
 
 
@@ -203,41 +231,47 @@ def _mean(scope: RowScope, node: nodes.Mean) -> Sql:
         return exp.Filter(this=aggregate, expression=exp.Where(this=sql.is_known(scope.member(node.frame))))
 
     def mean() -> Sql:
-        in_order = exp.Order(this=scope.row("value"), expressions=[sql.ordered(scope.row("rid"))])
+        in_order = exp.Order(this=scope.column(node.frame, "value"), expressions=[sql.ordered(scope.row("rid"))])
         total = of_members(sql.call("sum", in_order))
-        return sql.binary(exp.Div, total, of_members(sql.call("count", scope.row("value"))))
+        return sql.binary(exp.Div, total, of_members(sql.call("count", scope.column(node.frame, "value"))))
 
     return sql.case([(sql.call("isfinite", mean()), mean())])
 
 
-AGGREGATE_METHODS: Mapping[type[Series], Callable[..., Sql]] = {
+def _days(scope: RowScope, node: Days) -> Sql:
+    known = exp.Where(this=sql.is_known(scope.member(node.frame)))
+    return exp.Filter(this=sql.call("list", scope.row("date")), expression=known)
+
+
+AGGREGATE_METHODS: Mapping[type[Series | Days], Callable[..., Sql]] = {
     nodes.Exists: _exists,
     nodes.Count: _count,
     nodes.Mean: _mean,
+    Days: _days,
 }
 
 
 def _earliest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return sql.call("arg_min_null", scope.row(column), scope.member(pick.frame))
+    return sql.call("arg_min_null", scope.column(pick.frame, column), scope.member(pick.frame))
 
 
 def _latest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return sql.call("arg_max_null", scope.row(column), scope.member(pick.frame))
+    return sql.call("arg_max_null", scope.column(pick.frame, column), scope.member(pick.frame))
 
 
 def _highest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return _of_most(scope, pick, column, scope.row("value"))
+    return _of_most(scope, pick, column, scope.column(pick.frame, "value"))
 
 
 def _lowest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return _of_most(scope, pick, column, sql.minus(scope.row("value")))
+    return _of_most(scope, pick, column, sql.minus(scope.column(pick.frame, "value")))
 
 
 def _of_most(scope: RowScope, pick: Pick, column: str, value: Sql) -> Sql:
     """Take a column of the row with the most, the last of several; rows without a value are no candidates."""
-    valued = sql.all_of([sql.is_known(scope.member(pick.frame)), sql.is_known(scope.row("value"))])
+    valued = sql.all_of([sql.is_known(scope.member(pick.frame)), sql.is_known(scope.column(pick.frame, "value"))])
     rank = sql.struct({"value": value, "rid": scope.row("rid")})
-    return sql.call("arg_max_null", scope.row(column), sql.case([(valued, rank)]))
+    return sql.call("arg_max_null", scope.column(pick.frame, column), sql.case([(valued, rank)]))
 
 
 PICK_METHODS: Mapping[How, Callable[[RowScope, Pick, str], Sql]] = {

@@ -126,8 +126,11 @@ class PatientScope:
         if isinstance(frame, nodes.Filter):
             found = [self.frame_reason(frame.frame), *(self.reason(part) for part in patient_parts(frame.condition))]
             return first_of(found)
-        if isinstance(frame, nodes.FirstOfEach):
+        if isinstance(frame, nodes.FirstOfEach | nodes.InUnit):
             return self.frame_reason(frame.frame)
+        if isinstance(frame, nodes.Near):
+            lengths = (self.reason(length) for length in (frame.before, frame.after))
+            return first_of([self.frame_reason(frame.frame), self.frame_reason(frame.other), *lengths])
         if not isinstance(frame, nodes.Rows):
             raise DefinitionError(f"{type(frame).__name__} is no frame that the engine knows.")
         if frame.codelist is not None and not self._codelists[frame.codelist].codes:

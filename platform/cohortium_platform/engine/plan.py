@@ -6,13 +6,13 @@ Not here: SQL (`duckdb_series`, `duckdb_frames`), and reading (`duckdb`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from cohortium_platform.engine.candidates import Needed, needed_rows
 from cohortium_platform.engine.checks import check
 from cohortium_platform.engine.fold import folded
-from cohortium_platform.engine.shape import Shape, rows_of
+from cohortium_platform.engine.shape import Days, Shape, rows_of
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Cohort, Definition
 from cohortium_plugins.model.nodes import Node, Pick, Rows
@@ -23,7 +23,7 @@ __all__ = ["AGE", "EVENT_COLUMNS", "SEX", "Aggregate", "Plan", "Section", "make_
 EVENT_COLUMNS = ("date", "code", "source")
 """What is kept of a deciding event."""
 
-Aggregate = nodes.Exists | nodes.Count | nodes.Mean | Pick
+Aggregate = nodes.Exists | nodes.Count | nodes.Mean | Days | Pick
 """What can be taken from a frame."""
 
 AGE = nodes.DateDifference(nodes.PatientFact("date_of_birth"), nodes.IndexDate(), Unit.YEARS)
@@ -105,11 +105,10 @@ def _section(roots: Iterable[Node], evidence: Iterable[Pick]) -> Section:
         if isinstance(node, nodes.PickValue):
             columns.setdefault(node.pick, {})[node.column] = None
     stages: list[list[Aggregate]] = []
-    for node in order:
-        if isinstance(node, nodes.Exists | nodes.Count | nodes.Mean) or (isinstance(node, Pick) and node in columns):
-            stage = shape.stage(node.frame)
-            stages.extend([] for _ in range(stage + 1 - len(stages)))
-            stages[stage].append(node)
+    for taken in dict.fromkeys(_taken(order, columns)):
+        stage = shape.stage(taken.frame)
+        stages.extend([] for _ in range(stage + 1 - len(stages)))
+        stages[stage].append(taken)
     aggregates = tuple(tuple(stage) for stage in stages)
     return Section(
         rows=tuple(dict.fromkeys(rows_of(taken.frame) for stage in aggregates for taken in stage)),
@@ -117,3 +116,12 @@ def _section(roots: Iterable[Node], evidence: Iterable[Pick]) -> Section:
         columns={pick: tuple(wanted) for pick, wanted in columns.items()},
         groupings=tuple(dict.fromkeys(node.codelist for node in order if isinstance(node, nodes.FirstOfEach))),
     )
+
+
+def _taken(order: Iterable[Node], columns: Collection[Pick]) -> Iterator[Aggregate]:
+    """Yield what is taken from frames, in order."""
+    for node in order:
+        if isinstance(node, nodes.Exists | nodes.Count | nodes.Mean) or (isinstance(node, Pick) and node in columns):
+            yield node
+        if isinstance(node, nodes.Near):
+            yield Days(node.other)

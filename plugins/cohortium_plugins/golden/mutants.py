@@ -271,8 +271,11 @@ def _rows(node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
     elif isinstance(node, nodes.FirstOfEach):
         yield f"another list than {node.codelist}", nodes.FirstOfEach(node.frame, OTHER_LIST)
         yield "first of each left out", node.frame
-    elif isinstance(node, nodes.Filter):
-        yield "filter left out", node.frame
+    elif isinstance(node, nodes.Filter | nodes.Near | nodes.InUnit):
+        yield (
+            {nodes.Near: "near left out", nodes.InUnit: "not converted"}.get(type(node), "filter left out"),
+            node.frame,
+        )
     elif isinstance(node, nodes.Pick):
         yield f"{node.how} to {OPPOSITE[node.how]}", nodes.Pick(node.frame, OPPOSITE[node.how])
 

@@ -129,6 +129,10 @@ def _field_from_json(value: Json, hint: object, made: list[nodes.Node]) -> objec
         if not isinstance(made[value], typing.cast("type", hint)):
             raise MalformedPack("A node stands where another kind of node belongs.")
         return made[value]
+    return _leaf_from_json(value, hint)
+
+
+def _leaf_from_json(value: Json, hint: object) -> object:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return hint(value)
     if hint == Scalar:

@@ -47,7 +47,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How a value in a unit (None: in no unit that is recorded) becomes one in another: times `factor`, plus `offset`."""
+    """How a value in a unit (None: none is recorded) becomes one in another: times `factor`, plus `offset`."""
 
     unit: str | None
     factor: float
