@@ -33,6 +33,7 @@ from cohortium_tenants.packs import add_local_code, definition_of, enable_pack, 
 from cohortium_tenants.tenants import Tenant
 from cohortium_web.cli.context import DEMO_FOLDER, Place, open_place
 from cohortium_web.cli.output import AsJson, Output
+from cohortium_web.cli.records import publish_tables
 from cohortium_web.cli.registries import request_of
 from cohortium_web.cli.service import run_site
 from cohortium_web.cli.synthetic import make_population, population
@@ -141,6 +142,7 @@ def _load(output: Output, place: Place, plan: DemoTenant, tenant: Tenant, people
     for source, title in wanted:
         if source not in loaded:
             _load_one(output, place, tenant, extract if source == "gp" else extract / "trust", source, title)
+    publish_tables(place, tenant, output)
 
 
 def _load_one(  # noqa: PLR0913, PLR0917 - a load names all that it stands on

@@ -1,4 +1,6 @@
-"""`cohortium import`: load a delivery whole or not at all, and show what was found in it."""
+"""`cohortium import`: load a delivery whole or not at all, and show what was found in it; and `cohortium publish`: bring
+the tables for outside readers up to the newest snapshot.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,20 @@ from typing import Annotated
 import typer
 import yaml
 
-from cohortium_platform.errors import BadInput
+from cohortium_platform.errors import BadInput, Unavailable
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_platform.ingest.target import LoadResult, Requester
-from cohortium_platform.jobs import JobQueue, enqueue
+from cohortium_platform.jobs import JobQueue, JobState, enqueue
+from cohortium_platform.records.published import published_snapshot
+from cohortium_platform.records.tasks import publish_now
 from cohortium_plugins.importing import ImportOptions
 from cohortium_tenants.loading import IMPORT, ImportDelivery, LoadOptions, load_delivery
-from cohortium_web.cli.context import open_place
+from cohortium_tenants.tenants import Tenant
+from cohortium_web.cli.context import Place, open_place
 from cohortium_web.cli.output import AsJson, Output
 from cohortium_web.cli.tenants import operator, parse_day
 
-__all__ = ["add_to", "show_load"]
+__all__ = ["add_to", "publish_tables", "show_load"]
 
 FINDINGS_SHOWN = 20
 
@@ -27,6 +32,7 @@ FINDINGS_SHOWN = 20
 def add_to(app: typer.Typer) -> None:
     """Add this command."""
     app.command("import")(import_)
+    app.command()(publish)
 
 
 def import_(  # noqa: PLR0913 - each is an option of the command
@@ -71,12 +77,41 @@ def import_(  # noqa: PLR0913 - each is an option of the command
             result = load_delivery(
                 place.database, place.settings, place.key_encryption, found.id, delivery, options, how
             )
+        if not result.unchanged:
+            publish_tables(place, found, output)
     show_load(output, result)
     output.document({
         "load": result.load_id, "importer": result.importer, "source": result.source, "unchanged": result.unchanged,
         "snapshot": result.snapshot, "practices": list(result.practices), "seconds": result.seconds,
         "quality": result.report.to_json(),
     })  # fmt: skip
+
+
+def publish(
+    *, tenant: Annotated[str, typer.Option("--tenant", help="The tenant's short name.")], as_json: AsJson = False
+) -> None:
+    """Bring the Delta Lake tables for outside readers up to the newest snapshot; every load does so by itself."""
+    output = Output(as_json=as_json)
+    with open_place() as place:
+        found = place.tenant(tenant)
+        if publish_tables(place, found, output) is not JobState.SUCCEEDED:
+            raise Unavailable("The tables could not be published.", "They stand at their last snapshot; try again.")
+        folder = place.settings.store_root / str(found.id)
+        done = published_snapshot(folder)
+    tables = {} if done is None else dict(done.tables)
+    output.table("Published", ["table", "version"], sorted(tables.items()))
+    output.document({
+        "snapshot": done and done.snapshot, "tables": tables, "folder": str(folder / "published"),
+    })  # fmt: skip
+
+
+def publish_tables(place: Place, tenant: Tenant, output: Output) -> JobState:
+    """Publish a tenant's tables, and say so when that failed: the load stands all the same."""
+    with output.step("Publishing tables for outside readers"):
+        state = publish_now(place.database, tenant.id, operator())
+    if state is JobState.FAILED:
+        output.say("The tables for outside readers are not up to date: `cohortium publish` tries again.")
+    return state
 
 
 def read_mapping(path: Path) -> Mapping[str, object]:

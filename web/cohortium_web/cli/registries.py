@@ -18,6 +18,7 @@ from cohortium_platform.engine.explain import find_practice, load_record
 from cohortium_platform.engine.service import Evaluation, Request, evaluate_tenant
 from cohortium_platform.errors import BadInput
 from cohortium_platform.records import RecordStore, snapshot_current, sources
+from cohortium_platform.records.published import published_snapshot
 from cohortium_platform.statistics import rates
 from cohortium_plugins.explain import Step, explain
 from cohortium_plugins.model import Definition, Indicator, Status
@@ -196,12 +197,17 @@ def status(*, as_json: AsJson = False) -> None:
             for state in states:
                 by_source[state.source].append(state.records_to)
             rows = [(name, len(days), min(days), max(days)) for name, days in sorted(by_source.items())]
-            title = f"{tenant.slug} ({tenant.name}): snapshot {snapshot}, packs {', '.join(packs) or 'none'}"
+            published = published_snapshot(place.settings.store_root / str(tenant.id))
+            title = (
+                f"{tenant.slug} ({tenant.name}): snapshot {snapshot}, "
+                f"published {'none' if published is None else published.snapshot}, packs {', '.join(packs) or 'none'}"
+            )
             output.table(title, ["source", "practices", "records to, earliest", "latest"], rows)
             document.append(
                 {
                     "tenant": tenant.slug,
                     "snapshot": snapshot,
+                    "published_snapshot": None if published is None else published.snapshot,
                     "packs": packs,
                     "sources": [
                         {"source": name, "practices": count, "records_to_earliest": low, "records_to_latest": high}
