@@ -287,8 +287,21 @@ def _compare(outlook: Outlook, node: nodes.Compare) -> date:
     if found >= outlook.horizon or outlook.value(node).value is None:
         return found
     left, right = outlook.moving(node.left), outlook.moving(node.right)
-    if left is None or right is None or left.rises * right.rises > 0 or left.rises == right.rises:
+    if left is None or right is None or not (left.rises or right.rises):
         return found
+    if left.rises != right.rises:
+        return max(found, _meeting(outlook, left, right))
+    still = (_standing(outlook, node.left, left), _standing(outlook, node.right, right))  # as a season does for a year
+    return max(found, _meeting(outlook, still[0], right), _meeting(outlook, left, still[1]))
+
+
+def _standing(outlook: Outlook, node: nodes.Series, moves: Motion) -> Motion:
+    now = moves.at(outlook.evaluation.index_date)
+    return Motion(lambda _day: now, 0, outlook.until(node))
+
+
+def _meeting(outlook: Outlook, left: Motion, right: Motion) -> date:
+    """Give the day on which two that do not move the same way pass into another phase."""
 
     def phase(day: date) -> int:
         one, other = left.at(day), right.at(day)
@@ -296,7 +309,7 @@ def _compare(outlook: Outlook, node: nodes.Compare) -> date:
 
     start = outlook.evaluation.index_date
     now, end = phase(start), min(left.until, right.until)
-    return max(found, first_day(start, end, lambda day: phase(day) != now, _guess(left, right, start)))
+    return first_day(start, end, lambda day: phase(day) != now, _guess(left, right, start))
 
 
 def _guess(left: Motion, right: Motion, start: date) -> date | None:
