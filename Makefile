@@ -53,7 +53,12 @@ fix: $(VENV)/installed-dev ## mend what a machine can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/installed-dev ## measure; prints numbers with the machine, never fails on time
+$(VENV)/installed-bench: deploy/requirements-bench.txt $(VENV)/installed-dev
+	@echo "Installing what benchmarks compare with"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r deploy/requirements-bench.txt
+	@touch $@
+
+bench: $(VENV)/installed-bench ## measure; prints numbers with the machine, never fails on time
 	@$(BIN)/python -m pytest -q -s tests/benchmarks -p no:cacheprovider -o python_files='bench_*.py'
 
 fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for long (FUZZ_EXAMPLES=20000)
@@ -62,3 +67,4 @@ fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for 
 lock: ## pin every package anew, with hashes and no addresses (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo -o deploy/requirements.txt pyproject.toml deploy/requirements.in
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo --extra spark --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt pyproject.toml deploy/requirements.in
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group bench -c deploy/requirements-dev.txt -o deploy/requirements-bench.txt
