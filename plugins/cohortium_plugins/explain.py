@@ -1,4 +1,4 @@
-"""Why a patient stands as they do on an indicator, and what would change it.
+"""Why a patient stands as they do on an indicator, what would change it, and when it changes by itself.
 
 The tree is the interpreter's own evaluation; the advice is tried before it is given (`remedy`). Not here: fetching the
 patient's rows.
@@ -14,6 +14,7 @@ from cohortium_plugins.interpreter import Evaluation
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Definition, Indicator
 from cohortium_plugins.model.values import Scalar, Status
+from cohortium_plugins.next_change import Change, next_change
 from cohortium_plugins.record import Record, Result, Row
 from cohortium_plugins.remedy import Entry, find_remedy
 from cohortium_plugins.status import standing
@@ -48,11 +49,15 @@ class DecidingEvent:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the indicator says of the patient, why, and what would turn it green (`entries`, empty when none would)."""
+    """What the indicator says of the patient, why, what would turn it green (`entries`, empty when none would), and
+    what becomes of it with nothing recorded (`next_change`, None when it stays as it is; `outlook` says so in words).
+    """
 
     result: Result
     title: str
     sentence: str
+    next_change: Change | None
+    outlook: str
     entries: tuple[Entry, ...]
     events: tuple[DecidingEvent, ...]
     applies: Step
@@ -82,9 +87,12 @@ def explain(definition: Definition, indicator: Indicator, record: Record, index_
     adjustments = tuple(
         Step(item.title, (found := evaluation.value(item.when)).value, found.reason) for item in indicator.adjustments
     )
+    change = next_change(definition, indicator, record, index_date)
     return Explanation(
         result=result,
         title=indicator.title,
+        next_change=change,
+        outlook=_outlook(change),
         sentence=_sentence(indicator, _Found(definition, evaluation, result, entries)),
         entries=entries,
         events=tuple(_events(definition, indicator, evaluation)),
@@ -141,6 +149,26 @@ def _events(definition: Definition, indicator: Indicator, evaluation: Evaluation
 
 def _codelist_of(frame: nodes.Frame) -> str | None:
     return nodes.rows_of(frame).codelist
+
+
+BECOMES: Mapping[Status, str] = {
+    Status.MET: "Becomes met on",
+    Status.DUE: "Becomes due on",
+    Status.OVERDUE: "Becomes overdue on",
+    Status.EXCLUDED: "Is left out of the rate from",
+    Status.NOT_APPLICABLE: "No longer applies from",
+    Status.NOT_EVALUATED: "Can no longer be decided from",
+}
+
+
+def _outlook(change: Change | None) -> str:
+    """Say what becomes of a status with nothing recorded."""
+    if change is None:
+        return "Stays as it is if nothing is recorded."
+    said = f"{BECOMES[change.clinical]} {day_in_words(change.date)} if nothing is recorded"
+    if change.clinical is change.status:
+        return f"{said}."
+    return f"{said}; until newer records are loaded, it then shows as not evaluated."
 
 
 # --- sentences ----------------------------------------------------------------------------------------------------

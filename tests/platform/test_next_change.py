@@ -5,10 +5,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cohortium_plugins.golden import read_files
+from cohortium_plugins.installed import installed_packs
 from cohortium_plugins.interpreter import Evaluation
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.serialise import NODE_TYPES
@@ -39,7 +40,7 @@ def test_every_kind_of_node_is_looked_ahead():
     assert {*FRAME_OUTLOOKS, *SERIES_OUTLOOKS} == set(NODE_TYPES.values()) - UNBOUND
 
 
-@drawn.tried(30)
+@drawn.tried(25)
 @given(
     definition=drawn.definitions(),
     seed=st.integers(0, 2**32),
@@ -51,3 +52,16 @@ def test_a_generated_status_changes_on_the_day_foreseen(definition, seed, start)
         for indicator in definition.indicators:
             change = next_change(definition, indicator, record, start, years=1)
             assert (change and (change.date, change.status)) == expected[indicator.name], indicator.name
+
+
+def test_golden_patients_change_on_the_day_foreseen():
+    """A few of each pack, since every day of more than a year is decided for each."""
+    for pack in installed_packs().values():
+        cases = [case for file in read_files(pack.golden) for case in file.cases]
+        for case in cases[:: len(cases) // 5]:
+            definition, end = case.binding.apply(pack.definition), case.index_date + timedelta(days=380)
+            expected = by_every_day(definition, case.record, case.index_date, end)
+            for indicator in definition.indicators:
+                change = next_change(definition, indicator, case.record, case.index_date)
+                found = change and change.date < end and (change.date, change.status)
+                assert (found or None) == expected[indicator.name], (case.name, indicator.name)

@@ -158,6 +158,7 @@ def explain_(  # noqa: PLR0913 - each is an option of the command
             found = explain(definition, wanted, record, day)
     output.say(f"[bold]{found.title}[/bold]: {found.result.status.replace('_', ' ')} as at {day}")
     output.say(found.sentence)
+    output.say(found.outlook)
     rows = [(event.row.date, event.term or event.table, event.row.value, event.row.source) for event in found.events]
     output.table("Deciding entries", ["date", "entry", "value", "source"], rows)
     for title, step in (("Applies", found.applies), ("Met", found.met)):

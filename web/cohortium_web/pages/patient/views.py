@@ -82,13 +82,16 @@ class TreeStep:
 
 @dataclass(frozen=True, slots=True)
 class WhyView:
-    """Why a measure is as it is. `wanted` lists what the sentence asks for, when it is more than one thing."""
+    """Why a measure is as it is. `wanted` lists what the sentence asks for, when it is more than one thing; `outlook`
+    says what becomes of it with nothing recorded.
+    """
 
     name: str
     title: str
     look: StatusLook
     sentence: str
     wanted: Sequence[str]
+    outlook: str
     entries: Sequence[DecidingEntry]
     steps: Sequence[tuple[str, TreeStep]]
     source: str

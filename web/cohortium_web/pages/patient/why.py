@@ -46,6 +46,7 @@ def _view(patient: OpenedPatient, indicator: Indicator, found: Explanation) -> W
         look=STATUSES[found.result.status],
         sentence=sentence,
         wanted=wanted,
+        outlook=found.outlook,
         entries=[_entry(patient, event) for event in found.events],
         steps=list(_steps(patient, found)),
         source=indicator.source,
