@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Generic, NoReturn, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, cast, overload
 
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.measures import Measure, check_units, unit_of_frame
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.nodes import CompareOp, How
 from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
+
+if TYPE_CHECKING:
+    from cohortium_plugins.seasons import Season
 
 __all__ = [
     "BoolSeries",
@@ -54,6 +57,7 @@ __all__ = [
     "minimum_of",
     "months",
     "months_between",
+    "nth_earliest",
     "otherwise",
     "patient",
     "registrations",
@@ -64,6 +68,7 @@ __all__ = [
     "unit",
     "value",
     "weeks",
+    "weeks_between",
     "when",
     "wrap",
     "years",
@@ -182,6 +187,10 @@ class DateSeries(_Ordered):
     def __sub__(self, other: Duration | DurationSeries) -> DateSeries:
         return self._moved(other, -1)
 
+    def in_season(self, season: Season) -> BoolSeries:
+        """Whether the day lies in a season, both ends included."""
+        return season.contains(self)
+
     def _moved(self, other: Duration | DurationSeries, sign: int) -> DateSeries:
         if isinstance(other, int | float):
             raise DefinitionError(
@@ -206,6 +215,21 @@ class NumberSeries(_Ordered):
 
     def __truediv__(self, other: NumberSeries | float) -> NumberSeries:
         return self._combine(nodes.ArithmeticOp.DIVIDE, other)
+
+    def __radd__(self, other: float) -> NumberSeries:
+        return self + other
+
+    def __rsub__(self, other: float) -> NumberSeries:
+        return NumberSeries(as_node(other, like=self.node)) - self
+
+    def __rmul__(self, other: float) -> NumberSeries:
+        return self * other
+
+    def __rtruediv__(self, other: float) -> NumberSeries:
+        return NumberSeries(as_node(other, like=self.node)) / self
+
+    def __neg__(self) -> NumberSeries:
+        return self * -1
 
     def _combine(self, op: nodes.ArithmeticOp, other: object) -> NumberSeries:
         return NumberSeries(_in_one_unit(nodes.Arithmetic(op, self.node, as_node(other, like=self.node))))
@@ -409,6 +433,11 @@ class Frame:
     def in_last(self, length: Duration | DurationSeries) -> Self:
         """Keep rows no older than this at the index date, both ends included."""
         return self.where(entry_date >= index_date - length)
+
+    def in_season(self, season: Season, *, on: DateSeries | date | None = None) -> Self:
+        """Keep rows of the season that a day lies in (the index date unless said), or of the last one before it."""
+        day = index_date if on is None else on
+        return self.between(season.start(day), season.end(day))
 
     def where_category(self, *categories: str) -> Self:
         """Keep rows whose code has one of these categories in the frame's codelist."""
@@ -627,6 +656,16 @@ def coalesce(first: S, *rest: S | Scalar) -> S:
     return type(first)(_in_one_unit(nodes.Coalesce(operands)))
 
 
+def nth_earliest(number: int, *days: DateSeries) -> DateSeries:
+    """The day by which so many of several days have come: the second earliest of three, say. Unknown days do not count;
+    unknown when fewer are known.
+    """
+    if not 1 <= number <= len(days):
+        raise DefinitionError(f"There is no day number {number} of {len(days)}.", "Count from 1.")
+    reached = [case(when(count_true(*(other <= day for other in days)) >= number).then(day)) for day in days]
+    return minimum_of(*reached)
+
+
 def season_start(day: DateSeries, month: int, day_of_month: int) -> DateSeries:
     """The latest such day of the year on or before a day: with 9 and 1, the first day of a flu season."""
     if not (1 <= month <= 12 and 1 <= day_of_month <= 28):  # noqa: PLR2004 - the calendar's own numbers
@@ -637,6 +676,11 @@ def season_start(day: DateSeries, month: int, day_of_month: int) -> DateSeries:
 def days_between(start: DateSeries | date, end: DateSeries | date) -> NumberSeries:
     """Days from one day to another."""
     return _difference(start, end, Unit.DAYS)
+
+
+def weeks_between(start: DateSeries | date, end: DateSeries | date) -> NumberSeries:
+    """Completed weeks from one day to another."""
+    return _difference(start, end, Unit.WEEKS)
 
 
 def months_between(start: DateSeries | date, end: DateSeries | date) -> NumberSeries:

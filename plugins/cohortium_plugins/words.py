@@ -9,7 +9,7 @@ Every kind of node has its words here; a test fails on one that has none. Not he
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 
 from cohortium_plugins.measures import unit_of_frame
@@ -254,8 +254,19 @@ def _compare(words: Words, node: nodes.Compare) -> str:
         return f"{_subject(words, left.date)} is in the last {words.of(left.duration)}"
     if node.op is CompareOp.GE and isinstance(right, nodes.DateAdd) and right.sign < 0 and _today(right.date):
         return f"{_subject(words, left)} is in the last {words.of(right.duration)}"
+    if isinstance(left, nodes.SeasonStart) and isinstance(right, nodes.SeasonStart) and left.date is right.date:
+        return _season(words, node, left, right)
     verbs = DATE_COMPARISONS if left.type == "date" else COMPARISONS
     return f"{_inner(words, left)} {verbs[node.op]} {_operand(words, right, code=left.type == 'code')}"
+
+
+def _season(words: Words, node: nodes.Compare, left: nodes.SeasonStart, right: nodes.SeasonStart) -> str:
+    """Say that a day lies in a season: its latest first day is later than the latest day after its last."""
+    if node.op is not CompareOp.GT:
+        verb = DATE_COMPARISONS[node.op]
+        return f"{words.of(left)} {verb} {words.of(right)}"
+    last = date(2001, right.month, right.day) - timedelta(days=1)
+    return f"{words.of(left.date)} is from {left.day} {date(2000, left.month, 1):%B} to {last.day} {last:%B}"
 
 
 def _subject(words: Words, node: nodes.Series) -> str:
@@ -312,7 +323,13 @@ def _date_add(words: Words, node: nodes.DateAdd) -> str:
 
 
 def _season_start(words: Words, node: nodes.SeasonStart) -> str:
-    said = f"the latest {node.day} {date(2000, node.month, 1):%B}"
+    day = f"{node.day} {date(2000, node.month, 1):%B}"
+    match node.date:
+        case nodes.DateAdd(
+            date=nodes.SeasonStart(), duration=nodes.Constant(value=Duration(count=1, unit=Unit.YEARS)), sign=1
+        ):
+            return f"the {day} after {words.of(node.date.date)}"
+    said = f"the latest {day}"
     return said if _today(node.date) else f"{said} on or before {words.of(node.date)}"
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from cohortium_platform.engine.golden import duckdb_engine
-from cohortium_plugins import authoring, language
+from cohortium_plugins import authoring, composing, language, seasons
 from cohortium_plugins.golden import interpret
 from cohortium_plugins.language import BoolSeries, DateSeries
-from cohortium_plugins.model import Code, Codelist, Definition, nodes
+from cohortium_plugins.model import Code, Codelist, Definition, Stratifier, nodes
 from cohortium_plugins.model.serialise import NODE_TYPES
 from cohortium_plugins.model.values import Unit
 from cohortium_plugins.record import Record, Row
@@ -25,7 +25,7 @@ MANUAL = HERE.parents[1] / "docs" / "language"
 INDEX_DATE = date(2025, 6, 30)
 CHAPTERS = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("*.toml"))}
 ENGINES = {"interpreter": interpret, "duckdb": duckdb_engine}
-VOCABULARY = {**vars(language), **vars(authoring), "date": date}
+VOCABULARY = {**vars(language), **vars(authoring), **vars(seasons), **vars(composing), "date": date}
 
 
 def codelist(name, **codes):
@@ -108,7 +108,8 @@ def record(number, row):
 
 
 def rule_of(text):
-    return eval(text, dict(VOCABULARY))  # noqa: S307 - a rule of our own tables
+    found = eval(text, dict(VOCABULARY))  # noqa: S307 - a rule of our own tables
+    return language.wrap(found.value) if isinstance(found, Stratifier) else found
 
 
 def showing(series):
@@ -138,6 +139,11 @@ def value_of(result, series):
     if not found:
         return "unknown"
     return WORDS[found[0]] if result.value_code is not None else found[0]
+
+
+def part(name, **given):
+    """An indicator that a composite is made of."""
+    return authoring.Indicator(name, title=name, cohort=joined_with_b, source="x", **given)
 
 
 def evaluate(engine, indicator, cohort, rows):
@@ -170,8 +176,9 @@ def test_values(engine, name, table):
 @pytest.mark.parametrize(("name", "table"), STATUSES, ids=[table["title"] for _, table in STATUSES])
 def test_statuses(engine, name, table):
     del name
-    parts = eval(f"dict({table['indicator']})", dict(VOCABULARY))  # noqa: S307 - a rule of our own tables
-    indicator = authoring.Indicator("measure", title="Measure", cohort=joined_with_b, source="x", **parts)
+    parts = eval(f"dict({table['indicator']})", {**VOCABULARY, "part": part})  # noqa: S307 - a rule of our own tables
+    make = VOCABULARY[table.get("made_by", "Indicator")]
+    indicator = make("measure", title="Measure", cohort=joined_with_b, source="x", **parts)
     answers = evaluate(engine, indicator, joined_with_b, table["rows"])
     for row, answer in zip(table["rows"], answers, strict=True):
         found = {
@@ -238,7 +245,12 @@ def chapter_page(chapter):
         lines += [f"## {table['title']}", ""]
         if "words" in table:
             lines += [table["words"], ""]
-        lines += ["```python", table.get("rule") or f"Indicator(..., {table['indicator']})", "```", ""]
+        lines += [
+            "```python",
+            table.get("rule") or f"{table.get('made_by', 'Indicator')}(..., {table['indicator']})",
+            "```",
+            "",
+        ]
         lines += ["| record | gives | why |", "| --- | --- | --- |"]
         for row in table["rows"]:
             gives = shown(row["is"]) if "is" in row else ", ".join(
