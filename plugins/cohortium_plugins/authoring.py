@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import overload
 
-from cohortium_plugins import language
-from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins import language, places
+from cohortium_plugins.errors import DefinitionError, known_arguments
 from cohortium_plugins.language import (
     BoolSeries,
     CodeSeries,
@@ -42,6 +42,7 @@ def Parameter(name: str, default: float, *, title: str, choices: Sequence[float]
 def Parameter(name: str, default: date, *, title: str, choices: Sequence[date]) -> DateSeries: ...
 @overload
 def Parameter(name: str, default: Duration, *, title: str, choices: Sequence[Duration]) -> DurationSeries: ...
+@known_arguments
 def Parameter(name: str, default: Scalar, *, title: str, choices: Sequence[Scalar]) -> Series:  # noqa: N802 - reads as a noun
     """Declare the only kind of thing a tenant may change without a new version; gives its value as a series."""
     kind = language.type_of(default)
@@ -49,6 +50,7 @@ def Parameter(name: str, default: Scalar, *, title: str, choices: Sequence[Scala
         raise DefinitionError(f"Parameter {name}: the default must be one of the choices.", "Add it to choices.")
     parameter = definition.Parameter(name, title, default, tuple(choices), kind)
     series = language.wrap(nodes.ParameterValue(name, kind))
+    places.note("parameter", name)
     _declared[name] = parameter
     return series
 
@@ -61,6 +63,7 @@ def declared_parameters() -> Mapping[str, definition.Parameter]:
     return _declared
 
 
+@known_arguments
 def adjustment(name: str, title: str, when: BoolSeries) -> definition.Adjustment:
     """Declare a reason that takes someone out of an indicator's QOF rate."""
     return definition.Adjustment(name, title, as_node(when, kind=ValueType.BOOL))
@@ -87,6 +90,7 @@ def shown(*values: Series) -> definition.Shown:
     return definition.Shown(kinds.get(NumberSeries), kinds.get(CodeSeries), kinds.get(TextSeries))
 
 
+@known_arguments
 def Cohort(  # noqa: N802, PLR0913 - reads as a noun
     name: str,
     *,
@@ -100,6 +104,7 @@ def Cohort(  # noqa: N802, PLR0913 - reads as a noun
     source: str = "",
 ) -> definition.Cohort:
     """Define who is in a registry, and since when."""
+    places.note("cohort", name)
     return definition.Cohort(
         name=name,
         title=title,
@@ -113,6 +118,7 @@ def Cohort(  # noqa: N802, PLR0913 - reads as a noun
     )
 
 
+@known_arguments
 def Indicator(  # noqa: N802, PLR0913 - reads as a noun; an indicator has this many parts
     name: str,
     *,
@@ -139,6 +145,7 @@ def Indicator(  # noqa: N802, PLR0913 - reads as a noun; an indicator has this m
     it falls due again one interval after the row. `met` as a condition needs `evidence` or `date` to show a day.
     `begins` defaults to the day the person joined the cohort.
     """
+    places.note("indicator", name)
     if isinstance(met, Pick):
         evidence = tuple(evidence) or (met,)
         holds = met.exists
@@ -172,8 +179,10 @@ def Indicator(  # noqa: N802, PLR0913 - reads as a noun; an indicator has this m
     )
 
 
+@known_arguments
 def Stratifier(name: str, *, title: str, value: Series, labels: Mapping[str, str]) -> definition.Stratifier:  # noqa: N802
     """Define a way to divide a cohort. `labels` lists every value it can take, in order, with its words."""
+    places.note("stratifier", name)
     return definition.Stratifier(name, title, as_node(value, kind=ValueType.TEXT), tuple(labels.items()))
 
 

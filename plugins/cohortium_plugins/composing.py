@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from cohortium_plugins import language
 from cohortium_plugins.authoring import Indicator, Stratifier
-from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins.errors import DefinitionError, known_arguments
 from cohortium_plugins.language import BoolSeries, DateSeries, Pick, Series, all_of, any_of, count_true
 from cohortium_plugins.model import definition, nodes
 
@@ -21,6 +21,7 @@ def count_met(*parts: definition.Indicator) -> language.NumberSeries:
     return count_true(*(_applies(part) & _met(part) for part in parts))
 
 
+@known_arguments
 def Composite(  # noqa: N802, PLR0913 - reads as a noun; an indicator has this many parts
     name: str,
     *,
@@ -93,6 +94,7 @@ def _when(condition: BoolSeries, *days: object) -> DateSeries:
     return language.case(language.when(condition).then(language.coalesce(*known) if len(known) > 1 else known[0]))
 
 
+@known_arguments
 def Segments(  # noqa: N802 - reads as a noun
     name: str, *, title: str, groups: Mapping[str, tuple[str, BoolSeries]], otherwise: tuple[str, str]
 ) -> definition.Stratifier:

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, cast, overload
 
-from cohortium_plugins.errors import DefinitionError
+from cohortium_plugins import places, windows
+from cohortium_plugins.errors import DefinitionError, UnknownWord, nearest
 from cohortium_plugins.measures import Measure, check_units, unit_of_frame
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.nodes import CompareOp, How
@@ -99,7 +100,22 @@ def years(count: int) -> Duration:
 # --- series -----------------------------------------------------------------------------------------------------
 
 
-class Series:
+class _Spoken:
+    """Something of which a misspelt word is answered with the nearest one."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Say which word is nearest."""
+            if name.startswith("_"):
+                raise AttributeError(name)
+            known = [word for word in dir(type(self)) if not word.startswith("_")]
+            raise UnknownWord(f"{type(self).__name__.lstrip('_')} has no {name}.", nearest(name, known))
+
+
+class Series(_Spoken):
     """One value a patient and index date. Unknown is None, and three-valued logic holds as in SQL."""
 
     __slots__ = ("node",)
@@ -173,6 +189,9 @@ class _Ordered(Series):
 
     def between(self, low: object, high: object) -> BoolSeries:
         """Whether the value lies between two others, both ends included."""
+        lowest, highest = as_node(low, like=self.node), as_node(high, like=self.node)
+        if windows.wrong_way_round(lowest, highest):
+            raise DefinitionError("The ends of this range are the wrong way round.", "Write the lower end first.")
         return (self >= low) & (self <= high)
 
 
@@ -196,6 +215,8 @@ class DateSeries(_Ordered):
             raise DefinitionError(
                 "A date cannot move by a bare number.", f"Say a unit: days({other}), months({other})."
             )
+        if isinstance(other, date | DateSeries) and sign > 0:
+            raise DefinitionError("Two days cannot be added.", "Move a day by a length of time: date + months(3).")
         return DateSeries(nodes.DateAdd(self.node, as_node(other, kind=ValueType.DURATION), sign))
 
 
@@ -248,9 +269,14 @@ class CodeSeries(Series):
 
 
 class DurationSeries(Series):
-    """A length of time; only parameters give one."""
+    """A length of time; only parameters give one. Lengths have no order: a month is longer than 30 days or not."""
 
     __slots__ = ()
+
+    def _no_order(self, _other: object) -> NoReturn:
+        raise DefinitionError("Durations have no order.", "Compare the dates that they lead to.")
+
+    __lt__ = __le__ = __gt__ = __ge__ = _no_order
 
 
 _WRAPPERS: dict[ValueType, type[Series]] = {
@@ -312,17 +338,31 @@ def as_node(item: object, *, like: nodes.Series | None = None, kind: ValueType |
         scalar = float(item) if found is ValueType.NUMBER else item  # type: ignore[arg-type]
         node = nodes.Constant(scalar, found)  # type: ignore[arg-type]
     if wanted is not None and node.type is not wanted:
-        raise DefinitionError(
-            f"A {wanted} was expected here, and this is a {node.type}.",
-            "Compare like with like: dates with dates, numbers with numbers.",
-        )
+        message = f"A {wanted} was expected here, and this is a {node.type}."
+        raise DefinitionError(message, _MIXED.get((wanted, node.type), LIKE_WITH_LIKE))
     return node
+
+
+LIKE_WITH_LIKE = "Compare like with like: dates with dates, numbers with numbers."
+_MIXED: dict[tuple[ValueType, ValueType], str] = {
+    (ValueType.NUMBER, ValueType.DATE): "From two days to a number: days_between(first, last), years_between(...).",
+    (ValueType.DATE, ValueType.NUMBER): "From a day to another: date + days(7). Between days: days_between(...).",
+    (ValueType.DATE, ValueType.DURATION): "A length of time is moved by: index_date - months(12).",
+    (ValueType.DURATION, ValueType.DATE): "Between two days: days_between(first, last), months_between(...).",
+    (ValueType.DURATION, ValueType.NUMBER): "Say a unit: days(7), months(12).",
+    (ValueType.DATE, ValueType.TEXT): "Write date(2025, 4, 1), with `from datetime import date`.",
+    (ValueType.NUMBER, ValueType.TEXT): "Write the number without quotes.",
+    (ValueType.CODE, ValueType.TEXT): "Write the code without quotes.",
+    (ValueType.TEXT, ValueType.NUMBER): "Write the word in quotes.",
+    (ValueType.BOOL, ValueType.NUMBER): "Make a condition of it: count >= 1.",
+}
+"""What to write instead, by what was expected and what it is."""
 
 
 # --- picks and frames -------------------------------------------------------------------------------------------
 
 
-class Pick:
+class Pick(_Spoken):
     """One row of a frame. Unknown values are None when there is no such row."""
 
     __slots__ = ("node",)
@@ -396,7 +436,7 @@ class Pick:
         return self._column("source", TextSeries)
 
 
-class Frame:
+class Frame(_Spoken):
     """Many rows a patient, none after the index date."""
 
     __slots__ = ("node",)
@@ -416,7 +456,10 @@ class Frame:
                 )
             if isinstance(node, nodes.Series):
                 check_units(node, unit_of_frame(self.node))
-        return type(self)(nodes.Filter(self.node, condition.node))
+        kept = nodes.Filter(self.node, condition.node)
+        if (conflict := windows.conflict_in_frame(kept)) is not None:
+            raise DefinitionError(f"This frame can never hold a row. {conflict}", "Swap or widen the bounds.")
+        return type(self)(kept)
 
     def on_or_after(self, day: DateSeries | date) -> Self:
         """Keep rows on this day or later."""
@@ -428,7 +471,7 @@ class Frame:
 
     def between(self, first: DateSeries | date, last: DateSeries | date) -> Self:
         """Keep rows from one day to another, both included."""
-        return self.where((entry_date >= first) & (entry_date <= last))
+        return self.where(entry_date.between(first, last))
 
     def in_last(self, length: Duration | DurationSeries) -> Self:
         """Keep rows no older than this at the index date, both ends included."""
@@ -441,16 +484,23 @@ class Frame:
 
     def where_category(self, *categories: str) -> Self:
         """Keep rows whose code has one of these categories in the frame's codelist."""
+        self._note_categories(categories)
         return self.where(category.is_in(*categories))
 
     def where_not_category(self, *categories: str) -> Self:
         """Leave out rows whose code has one of these categories; codes without a category stay."""
+        self._note_categories(categories)
         return self.where(category.is_missing | ~category.is_in(*categories))
+
+    def _note_categories(self, categories: Iterable[str]) -> None:
+        for word in categories:
+            places.note(f"category of {nodes.rows_of(self.node).codelist}", word)
 
     def first_of_each(self, codelist: str) -> Self:
         """Keep the rows that begin something: see `model.nodes.FirstOfEach`."""
         if "episode" not in nodes.TABLES[self.node.table]:
             raise DefinitionError("first_of_each() works on events.", "Start from events(...).")
+        places.note("codelist", codelist)
         return type(self)(nodes.FirstOfEach(self.node, codelist))
 
     def within(self, length: Duration | DurationSeries, *, of: Frame) -> Self:
@@ -534,11 +584,13 @@ class Frame:
 
 def events(codelist: str) -> Frame:
     """Coded entries whose code is in the codelist."""
+    places.note("codelist", codelist)
     return Frame(nodes.Rows("events", codelist))
 
 
 def medications(codelist: str) -> Frame:
     """Prescriptions and issues whose code is in the codelist."""
+    places.note("codelist", codelist)
     return Frame(nodes.Rows("medications", codelist))
 
 
@@ -573,7 +625,7 @@ source = TextSeries(nodes.RowValue("source"))
 index_date = DateSeries(nodes.IndexDate())
 
 
-class _Patient:
+class _Patient(_Spoken):
     """Facts of the patient, as at the index date."""
 
     date_of_birth = DateSeries(nodes.PatientFact("date_of_birth"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -139,7 +140,7 @@ def test_patients_keep_their_pseudonym_wherever_they_stand() -> None:
 def test_a_complaint_names_the_file_the_patient_and_the_nearest_word(body: str, message: str) -> None:
     with pytest.raises(GoldenError) as raised:
         read(patient(body))
-    assert message in str(raised.value)
+    assert message in re.sub(r", line \d+", "", str(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_a_complaint_names_the_file_the_patient_and_the_nearest_word(body: str, 
 def test_complaints_about_the_whole(text: str, message: str) -> None:
     with pytest.raises(GoldenError) as raised:
         read(text)
-    assert message in str(raised.value)
+    assert message in re.sub(r", line \d+", "", str(raised.value))
 
 
 def test_without_an_index_date_there_is_nothing_to_look_at() -> None:

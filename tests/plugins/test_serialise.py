@@ -57,7 +57,7 @@ def test_binding_replaces_every_parameter():
 
 @pytest.mark.parametrize(
     ("parameters", "advice"),
-    [({"test-intervall": months(6)}, "There are: test-interval"), ({"test-interval": months(7)}, "Choose from")],
+    [({"test-intervall": months(6)}, "Did you mean test-interval"), ({"test-interval": months(7)}, "Choose from")],
 )
 def test_a_wrong_choice_is_refused_with_what_to_write(parameters, advice):
     with pytest.raises(DefinitionError, match=advice):

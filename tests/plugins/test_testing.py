@@ -82,7 +82,7 @@ def test_a_malformed_file_is_an_error_that_says_where(pytester: pytest.Pytester,
     file.write_text(GOLDEN.replace("why", "wy", 1))
     result = pytester.runpytest("-p", "no:cacheprovider")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(['*weighed.toml, "weighed": the key wy is not known. Did you mean why?'])
+    result.stdout.fnmatch_lines(['*weighed.toml, line 5, "weighed": the key wy is not known. Did you mean why?'])
 
 
 def test_other_toml_files_are_left_alone(pytester: pytest.Pytester) -> None:

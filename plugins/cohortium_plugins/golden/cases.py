@@ -6,8 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cohortium_plugins.errors import DefinitionError
-from cohortium_plugins.golden.rows import nearest
+from cohortium_plugins.errors import DefinitionError, nearest
 from cohortium_plugins.model.definition import Code, Codelist, Definition
 from cohortium_plugins.model.serialise import bind
 from cohortium_plugins.model.values import Scalar, Status

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
+from cohortium_plugins.errors import nearest
 from cohortium_plugins.golden.cases import ExpectedMember, ExpectedResult, Fact
-from cohortium_plugins.golden.rows import Complaint, nearest, read_code
+from cohortium_plugins.golden.rows import Complaint, read_code
 from cohortium_plugins.model.values import Status
 
 __all__ = ["NONE", "read_member", "read_result"]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from cohortium_plugins.errors import GoldenError
+from cohortium_plugins.errors import GoldenError, nearest
 from cohortium_plugins.golden.cases import Binding, Case
 from cohortium_plugins.golden.expecting import NONE, read_member, read_result
-from cohortium_plugins.golden.rows import TABLE_KEYS, Complaint, nearest, read_code, read_rows
+from cohortium_plugins.golden.rows import TABLE_KEYS, Complaint, read_code, read_rows
 from cohortium_plugins.model.definition import Code
 from cohortium_plugins.model.nodes import TABLES
 from cohortium_plugins.model.values import Scalar
@@ -63,7 +64,7 @@ def read_file(name: str, text: str, shared: GoldenFile | None = None) -> GoldenF
         data: Table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise GoldenError(f"{name} is not TOML: {error}.", "Check quotes, brackets and commas there.") from error
-    complain = _complaint(name)
+    complain = _complaint(name, text)
     _check_keys(data, FILE_KEYS, complain)
     base = shared or GoldenFile("")
     codes = {**base.codes, **_codes(data.get("codes", {}), complain)}
@@ -74,7 +75,7 @@ def read_file(name: str, text: str, shared: GoldenFile | None = None) -> GoldenF
     named: set[str] = set()
     for said in cast("list[Table]", data.get("patient", [])):
         who = str(said.get("name", ""))
-        complain = _complaint(name, who or f"patient {len(named) + 1}")
+        complain = _complaint(name, text, who or f"patient {len(named) + 1}", len(named))
         _check_keys(said, PATIENT_KEYS, complain)
         if not who or who in named:
             raise complain("a patient needs a name of its own.", "Say what is special about it.")
@@ -86,9 +87,34 @@ def read_file(name: str, text: str, shared: GoldenFile | None = None) -> GoldenF
     return GoldenFile(name, codes, patients, index_date, tuple(cases))
 
 
-def _complaint(file: str, patient: str | None = None) -> Complaint:
-    where = file if patient is None else f'{file}, "{patient}"'
-    return lambda message, advice: GoldenError(f"{where}: {message}", advice)
+def _complaint(file: str, text: str, patient: str | None = None, before: int = 0) -> Complaint:
+    """Give what makes errors of a file, or of its patient with so many before it: they name the line of the key that
+    the message speaks of, else that of the patient's name.
+    """
+
+    def complain(message: str, advice: str) -> Exception:
+        key = re.match(r"the key (\S+) is not known", message)
+        line = _line(text, before if patient is not None else None, None if key is None else key[1])
+        where = file if line is None else f"{file}, line {line}"
+        return GoldenError(f"{where}: {message}" if patient is None else f'{where}, "{patient}": {message}', advice)
+
+    return complain
+
+
+def _line(text: str, patient: int | None, key: str | None) -> int | None:
+    """Give the line of a key of the file or of one of its patients; without such a line, that of the patient's name."""
+    lines = text.splitlines()
+    heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[\[\s*patient\s*\]\]", line)]
+    if patient is None or patient >= len(heads):
+        first, last = 0, heads[0] if heads else len(lines)
+    else:
+        first, last = heads[patient], heads[patient + 1] if patient + 1 < len(heads) else len(lines)
+    wanted = [key, None if patient is None else "name"]
+    for word in (word for word in wanted if word is not None):
+        for number in range(first, last):
+            if re.search(rf"(?:^|[{{,]|^\[patient\.)\s*[\"']?{re.escape(word)}[\"']?\s*[=.\]]", lines[number]):
+                return number + 1
+    return None if patient is None or patient >= len(heads) else first + 1
 
 
 def _check_keys(table: Table, known: Iterable[str], complain: Complaint) -> None:

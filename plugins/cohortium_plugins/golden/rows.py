@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 
+from cohortium_plugins.errors import nearest
 from cohortium_plugins.record import GP, Row
 
 __all__ = ["TABLE_KEYS", "Complaint", "read_code", "read_rows"]
@@ -26,13 +26,6 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """The tables that are written as lines, with the keys that a line may have."""
 CODED = ("events", "medications")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Advise on a word that is not known."""
-    options = list(known)
-    near = difflib.get_close_matches(word, options, 1)
-    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(options)) or 'none'}."
 
 
 def read_code(word: str, codes: Mapping[str, int], complain: Complaint) -> int:

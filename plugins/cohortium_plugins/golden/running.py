@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cohortium_plugins.errors import GoldenError, PackError
+from cohortium_plugins.errors import GoldenError, PackError, nearest
 from cohortium_plugins.golden.cases import Binding, Case, ExpectedResult
-from cohortium_plugins.golden.rows import nearest
 from cohortium_plugins.interpreter import Evaluation
 from cohortium_plugins.model.definition import Definition
 from cohortium_plugins.model.values import Status

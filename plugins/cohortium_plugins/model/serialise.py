@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
 
-from cohortium_plugins.errors import DefinitionError, MalformedPack
+from cohortium_plugins.errors import DefinitionError, MalformedPack, nearest
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import (
     Adjustment,
@@ -313,14 +313,14 @@ def bind(
     for name, value in (parameters or {}).items():
         declared = next((p for p in definition.parameters if p.name == name), None)
         if declared is None:
-            raise DefinitionError(f"There is no parameter {name}.", f"There are: {', '.join(sorted(chosen))}.")
+            raise DefinitionError(f"There is no parameter {name}.", nearest(name, chosen))
         if value not in declared.choices:
             raise DefinitionError(f"{value} is not a choice for {name}.", f"Choose from {declared.choices}.")
         chosen[name] = value
     codelists = dict(definition.codelists)
     for name, codes in (additions or {}).items():
         if name not in codelists:
-            raise DefinitionError(f"There is no codelist {name}.", f"There are: {', '.join(sorted(codelists))}.")
+            raise DefinitionError(f"There is no codelist {name}.", nearest(name, codelists))
         codelists[name] = codelists[name].extended(codes)
 
     def change(node: nodes.Node) -> nodes.Node:

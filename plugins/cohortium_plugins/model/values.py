@@ -39,6 +39,16 @@ class Duration:
     count: int
     unit: Unit
 
+    def __neg__(self) -> Duration:
+        """The same length the other way."""
+        return Duration(-self.count, self.unit)
+
+    def __mul__(self, times: int) -> Duration:
+        """So many times as long, in whole units."""
+        return Duration(self.count * times, self.unit) if isinstance(times, int) else NotImplemented
+
+    __rmul__ = __mul__
+
     def __str__(self) -> str:
         """Read as English: '1 month', '93 days'."""
         name = self.unit.value
