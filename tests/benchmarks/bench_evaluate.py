@@ -1,132 +1,44 @@
-"""How fast the cancer care pack is evaluated, beside DuckDB only reading the columns that any evaluation must read.
+"""How fast the cancer care pack is evaluated, beside DuckDB only reading the rows that its codelists touch.
 
-Prints; asserts only that everyone expected is in the registry. Run with `make bench`; BENCH_EVALUATE_PRACTICES sets the
-number of practices of 10,000 people with 150 events each (10 make the 100,000 people of the other figures).
+Every figure is from a warm page cache and from the files of a record store. Prints; asserts only that the registry has
+the people it should have. Run with `make bench`; `conftest.py` says how large, and how to use records made before.
 """
 # ruff: noqa: T201 - a benchmark prints
 
 from __future__ import annotations
 
+import json
 import os
-import platform
-import resource
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from cohortium_pack_cancer_care import indicator_packs
-from cohortium_platform.engine import duckdb_compile
-from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
-from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
+from cohortium_platform.engine.duckdb_running import EngineSettings
+from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.explain import load_record
-from cohortium_platform.engine.source import RecordFiles
 from cohortium_plugins.dates import add
 from cohortium_plugins.explain import explain
 from cohortium_plugins.model import Definition, Duration, Unit
-from cohortium_plugins.model.serialise import bind
+from cohortium_plugins.status import evaluate as interpret
 
-PRACTICES = int(os.environ.get("BENCH_EVALUATE_PRACTICES", "10"))
-PEOPLE, EVENTS, CANCER = 10_000, 150, 0.028
-THREADS = min(2, os.cpu_count() or 1)
-INDEX_DATE = date(2025, 12, 31)
+from .conftest import INDEX_DATE, THREADS, BenchRecords
+
 MONTH_ENDS = [day for n in range(24) if (day := add(INDEX_DATE, Duration(-n, Unit.MONTHS))) is not None]
-
-# Events: 5,000 codes that no list holds, in unequal numbers; of each list of the pack a few for one person in ten; the
-# registry's own list for 2.8 in a hundred. Sorted by code, as the record store does.
-_PEOPLE = """
-    CREATE OR REPLACE TEMP TABLE people AS
-    SELECT (hash($practice || i) >> 1)::BIGINT AS patient_id, $practice AS practice,
-        DATE '1930-01-01' + (random() * 34000)::INTEGER AS date_of_birth,
-        CASE WHEN random() < 0.5 THEN 'male' ELSE 'female' END AS sex, 'A' AS ethnicity,
-        (1 + floor(random() * 10))::TINYINT AS imd_decile, NULL::DATE AS date_of_death,
-        i < $people * $cancer AS has_cancer
-    FROM range($people::BIGINT) AS r(i)
-"""
-_EVENTS = """
-    SELECT patient_id, practice, date, code, value, NULL::VARCHAR AS unit, NULL::VARCHAR AS episode, 'gp' AS source,
-        (row_number() OVER (PARTITION BY patient_id ORDER BY date, code))::INTEGER AS entry
-    FROM (
-        SELECT patient_id, practice, DATE '2010-01-01' + (random() * 5800)::INTEGER AS date,
-            (1000 + floor(5000 * pow(random(), 3)))::BIGINT AS code,
-            CASE WHEN random() < 0.4 THEN round(random() * 100, 1) END AS value
-        FROM people, range($events::BIGINT)
-        UNION ALL
-        SELECT patient_id, practice, DATE '2022-01-01' + (random() * 1400)::INTEGER, code, round(20 + random() * 20, 1)
-        FROM people, (
-            SELECT DISTINCT ON (list) code FROM lists WHERE list <> 'cancer-diagnosis' ORDER BY list, hash(code)
-        ) AS l
-        WHERE hash(patient_id::VARCHAR || l.code) % 10 = 0
-        UNION ALL
-        SELECT patient_id, practice, DATE '2004-01-01' + (random() * 7900)::INTEGER, code, NULL
-        FROM people, (SELECT code FROM lists WHERE list = 'cancer-diagnosis' ORDER BY hash(code) LIMIT 2)
-        WHERE has_cancer
-    ) ORDER BY code, patient_id, date
-"""
-
-
-def definition() -> Definition:
-    return bind(indicator_packs()[0].definition)
-
-
-@pytest.fixture(scope="module")
-def records(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("records")
-    register = definition().codelists["cancer-diagnosis"].by_code
-    lists = [
-        (name, code.code)
-        for name, found in definition().codelists.items()
-        for code in found.codes
-        if name == "cancer-diagnosis" or code.code not in register
-    ]
-    began = time.perf_counter()
-    with duckdb.connect() as connection:
-        connection.execute(
-            "CREATE TEMP TABLE lists AS SELECT unnest($1::VARCHAR[]) AS list, unnest($2::BIGINT[]) AS code",
-            [[name for name, _ in lists], [code for _, code in lists]],
-        ).fetchall()
-        connection.execute("SELECT setseed(0.5)").fetchall()
-        for number in range(PRACTICES):
-            _write_practice(connection, root, f"Y{number:05}")
-    size = sum(path.stat().st_size for path in root.rglob("*.parquet"))
-    print(f"\n{PRACTICES * PEOPLE:,} people, {size / 2**20:,.0f} MiB, made in {time.perf_counter() - began:.0f} s")
-    return root
-
-
-def _write_practice(connection: duckdb.DuckDBPyConnection, root: Path, practice: str) -> None:
-    folder = root / practice
-    folder.mkdir()
-    who = {"practice": practice, "people": PEOPLE, "cancer": CANCER}
-    connection.execute(_PEOPLE, who).fetchall()
-    tables = {
-        "patients": "SELECT * EXCLUDE (has_cancer) FROM people ORDER BY patient_id",
-        "registrations": "SELECT patient_id, practice, DATE '2001-01-01' AS start_date, NULL::DATE AS end_date "
-        "FROM people ORDER BY patient_id",
-        "events": _EVENTS.replace("$events", str(EVENTS)),
-        "consultations": "SELECT patient_id, practice, DATE '2024-01-01' + (random() * 700)::INTEGER AS date, "
-        "'face-to-face' AS kind, 'gp' AS source, i::INTEGER AS entry FROM people, range(8) AS r(i) ORDER BY patient_id",
-        "contacts": "SELECT patient_id, practice, DATE '2020-01-01' AS date, 'telephone' AS kind, "
-        "NULL::VARCHAR AS relationship, 'gp' AS source, 0 AS entry FROM people ORDER BY patient_id",
-        "medications": "SELECT patient_id, practice, DATE '2025-01-01' AS date, 1::BIGINT AS code, 'gp' AS source, "
-        "0 AS entry FROM people ORDER BY code, patient_id",
-    }
-    for table, query in tables.items():
-        connection.execute(f"COPY ({query}) TO '{folder / table}.parquet' (COMPRESSION zstd)").fetchall()
-
-
-def source(root: Path, practices: list[str]) -> RecordFiles:
-    return RecordFiles({
-        table: [str(root / practice / f"{table}.parquet") for practice in practices]
-        for table in ("patients", "registrations", "events", "consultations", "contacts", "medications")
-    })  # fmt: skip
+MEMORY = os.environ.get("BENCH_MEMORY", "3GB")
+LIMITS = ("4GB", "2GB", "1GB", "500MB")
 
 
 def timed(work: Callable[[], object], times: int) -> float:
+    """Give the median time in seconds, after one run that does not count."""
+    work()
     seconds = []
     for _ in range(times):
         began = time.perf_counter()
@@ -135,68 +47,86 @@ def timed(work: Callable[[], object], times: int) -> float:
     return statistics.median(seconds)
 
 
-def evaluated(root: Path, practices: list[str], days: list[date], rules: Definition) -> EvaluatedTables:
-    settings = EngineSettings(threads=THREADS, memory_limit="6GB", temporary=root)
-    return evaluate(rules, source(root, practices), practices, days, settings=settings)
+def run(
+    records: BenchRecords, rules: Definition, practices: Sequence[str], days: Sequence[date], memory: str = MEMORY
+) -> dict[str, int]:
+    """Evaluate and fetch everything; gives how many rows each table has."""
+    settings = EngineSettings(threads=THREADS, memory_limit=memory, temporary=Path("/tmp"))  # noqa: S108
+    with evaluate(rules, records, practices, days, settings=settings) as tables:
+        return {str(kind): tables.fetch(kind).num_rows for kind in (Kind.RESULTS, Kind.LIST)}
 
 
-def test_bench_evaluate(records: Path) -> None:
-    practices = sorted(path.name for path in records.iterdir() if path.name.startswith("Y"))
-    rules = definition()
-    began = time.perf_counter()
-    program = duckdb_compile.compiled(rules, frozenset(), stale=False)
-    program.everything(8)
-    print(f"{platform.machine()}, {THREADS} threads, DuckDB {duckdb.__version__}; "
-          f"compiling {len(rules.indicators)} indicators {time.perf_counter() - began:.2f} s")  # fmt: skip
-    floor = timed(lambda: _read_only(records, practices), 3)
-    cases = [
-        ("one practice, one date", practices[:1], [INDEX_DATE], 7),
-        (f"{len(practices)} practices, one date", practices, [INDEX_DATE], 5),
-        (f"{len(practices)} practices, {len(MONTH_ENDS)} dates", practices, MONTH_ENDS, 1),
-    ]
-    for words, some, days, times in cases:
-        found: dict[str, int] = {}
-
-        def work(some: list[str] = some, days: list[date] = days, found: dict[str, int] = found) -> None:
-            with evaluated(records, some, days, rules) as tables:
-                found.update({kind.value: tables.fetch(kind).num_rows for kind in (Kind.RESULTS, Kind.LIST)})
-
-        work()  # the program for this amount is compiled
-        seconds = timed(work, times)
-        people = len(some) * PEOPLE
-        print(f"  {words:28} {seconds:6.2f} s  {people * len(days) / seconds:12,.0f} people and dates a second  "
-              f"{found['results']:,} results  {seconds / floor:.1f} x reading code and patient of {len(practices)} "
-              "practices")  # fmt: skip
-        assert found["list"] == pytest.approx(people * CANCER, rel=0.05)
-    print(
-        f"  reading alone {floor:.2f} s; most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024:,} MiB"
-    )
-
-
-def _read_only(root: Path, practices: list[str]) -> None:
-    files = [str(root / practice / "events.parquet") for practice in practices]
+def scan(records: BenchRecords, rules: Definition) -> None:
+    """Read what any evaluation of the pack must read of events: four columns, of the codes on its lists."""
+    codes = sorted({code for found in rules.codelists.values() for code in found.by_code})
     with duckdb.connect(config={"threads": THREADS}) as connection:
-        connection.execute("SELECT sum(hash(code)), sum(patient_id % 7) FROM read_parquet($1)", [files]).fetchall()
+        connection.execute("SET parquet_metadata_cache = true").fetchall()
+        connection.execute("CREATE TEMP TABLE codes AS SELECT unnest($1::BIGINT[]) AS code", [codes]).fetchall()
+        connection.execute(
+            "SELECT count(*), sum(patient_id % 7), sum(date - DATE '2000-01-01'), sum(value) "
+            "FROM read_parquet($1) WHERE code IN (SELECT code FROM codes)",
+            [records.files("events", records.practices)],
+        ).fetchall()
 
 
-def test_bench_explain(records: Path) -> None:
-    practices = sorted(path.name for path in records.iterdir() if path.name.startswith("Y"))
-    rules, files = definition(), source(records, practices)
-    with evaluated(records, practices[:1], [INDEX_DATE], rules) as tables:
+def test_whole_icb(bench_records, pack_definition) -> None:
+    records, rules = bench_records, pack_definition
+    print(f"\n{records.said()}; {len(rules.indicators)} indicators")
+    floor = timed(lambda: scan(records, rules), 3)
+    print(f"  reading the rows of its codelists   {floor:8.3f} s")
+    one = timed(lambda: run(records, rules, records.practices, [INDEX_DATE]), 3)
+    found = run(records, rules, records.practices, [INDEX_DATE])
+    print(f"  one index date, everyone            {one:8.3f} s   {one / floor:5.2f} x reading; "
+          f"{found['list']:,} in the registry, {found['results']:,} results")  # fmt: skip
+    months = timed(lambda: run(records, rules, records.practices, MONTH_ENDS), 1)
+    print(f"  24 month ends, everyone             {months:8.3f} s   {months / one:5.2f} x one date, "
+          f"{24 * one / months:.1f} times faster than one by one")  # fmt: skip
+    assert found["list"] == pytest.approx(records.people * 0.028, rel=0.15)
+
+
+def test_one_practice(bench_records, pack_definition) -> None:
+    records, rules = bench_records, pack_definition
+    practice = records.practices[len(records.practices) // 2]
+    seconds = timed(lambda: run(records, rules, [practice], [INDEX_DATE]), 9)
+    with duckdb.connect() as connection:
+        listed = [records.files("patients", [practice])]
+        people = connection.execute("SELECT count(*) FROM read_parquet($1)", listed).fetchall()[0][0]
+    print(f"\n  one practice of {people:,}: {seconds * 1000:.0f} ms")
+
+
+def test_explain(bench_records, pack_definition) -> None:
+    records, rules = bench_records, pack_definition
+    practice = records.practices[0]
+    with evaluate(rules, records, [practice], [INDEX_DATE], settings=EngineSettings(threads=THREADS)) as tables:
         patients = tables.fetch(Kind.LIST).column("patient_id").to_pylist()[:40]
-    one = source(records, practices[:1])
+    spent: dict[str, list[float]] = {"from disk": [], "one indicator": [], "all statuses": []}
     with duckdb.connect(config={"threads": THREADS}) as connection:
-        spent = [[], []]
+        connection.execute("SET parquet_metadata_cache = true").fetchall()
+        load_record(connection, records, practice, patients[0])
         for patient in patients:
             began = time.perf_counter()
-            record = load_record(connection, one, practices[0], patient)
+            record = load_record(connection, records, practice, patient)
             loaded = time.perf_counter()
-            for indicator in rules.indicators[:3]:
-                explain(rules, indicator, record, INDEX_DATE)
-            spent[0].append(loaded - began)
-            spent[1].append((time.perf_counter() - loaded) / 3)
-    assert files.tables
-    for words, seconds in zip(("loading one patient's record", "explaining one indicator"), spent, strict=True):
+            explain(rules, rules.indicators[1], record, INDEX_DATE)
+            explained = time.perf_counter()
+            list(interpret(rules, record, INDEX_DATE))
+            for words, (start, end) in zip(
+                spent, ((began, loaded), (loaded, explained), (explained, time.perf_counter())), strict=True
+            ):
+                spent[words].append(end - start)
+    print()
+    for words, seconds in spent.items():
         ordered = sorted(seconds)
-        print(f"  {words:30} median {ordered[len(ordered) // 2] * 1000:5.1f} ms, "
-              f"95 of 100 below {ordered[int(len(ordered) * 0.95)] * 1000:5.1f} ms")  # fmt: skip
+        print(f"  explaining one patient, {words:14} median {ordered[len(ordered) // 2] * 1000:6.1f} ms, "
+              f"95 of 100 below {ordered[int(len(ordered) * 0.95)] * 1000:6.1f} ms")  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_memory(bench_records, limit) -> None:
+    """Each limit in a process of its own, whose peak is that of the evaluation."""
+    program = Path(__file__).with_name("evaluate_alone.py")
+    asked = {"folder": str(bench_records.folder), "memory": limit, "threads": THREADS}
+    done = subprocess.run([sys.executable, program, json.dumps(asked)], capture_output=True, text=True, check=False)
+    said = done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+    print(f"\n  --memory-limit {limit:>6}: {said}")
+    assert done.returncode == 0
