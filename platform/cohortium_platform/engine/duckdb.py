@@ -64,8 +64,10 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     settings: EngineSettings | None = None,
     progress: Progress | None = None,
     cancellation: Cancellation | None = None,
+    outlook: bool = False,
 ) -> DuckdbTables:
-    """Evaluate a bound definition for the patients of some practices at several index dates.
+    """Evaluate a bound definition for the patients of some practices at several index dates. With `outlook`, results
+    and lists have the column `evaluated.MAY_CHANGE`.
 
     Raises DefinitionError when the definition has no meaning, `BadInput` without practices or dates, `Cancelled`.
     """
@@ -78,6 +80,7 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
             run = _Evaluation(
                 Running(connection, cancellation), source, sorted(set(practices)), sorted(set(index_dates))
             )
+            run.outlook = outlook
             return run.evaluate(definition, progress or (lambda _fraction, _step: None))
     except BaseException:
         connection.close()
@@ -91,12 +94,13 @@ class _Evaluation:
         self.running, self.source = running, source
         self.practices, self.index_dates = practices, index_dates
         self.standings = {practice: source.standing(practice) for practice in practices}
+        self.outlook = False
         self._read: set[Rows] = set()
         self._rows: dict[str, int] = {}
 
     def evaluate(self, definition: Definition, progress: Progress) -> DuckdbTables:
         """Run every step."""
-        program = compiled(definition, self._missing(), stale=self._is_stale())
+        program = compiled(definition, self._missing(), stale=self._is_stale(), outlook=self.outlook)
         plan = program.plan
         progress(0.0, "Finding members")
         self._open_files(program)
@@ -106,6 +110,8 @@ class _Evaluation:
         self._run(program.membership(self._lists_a_join(plan.membership)))
         progress(0.3, "Reading members' records")
         self._keep_members()
+        if self.outlook:
+            self._look_ahead(program)
         self._read_rows(program, plan.everything)
         progress(0.6, "Deciding")
         work = program.everything(self._lists_a_join(plan.everything))
@@ -167,6 +173,13 @@ class _Evaluation:
         self.running.foresee(outcomes=True)
         for statement in (records.MEMBERS_BASE, records.MEMBERS_KEYS):
             self.running.run(statement)
+
+    def _look_ahead(self, program: Program) -> None:
+        """Find what is recorded already for days to come."""
+        self.running.run(records.LATER)
+        for table in sorted({"patients", "registrations", *(rows.name for rows in program.numbering.rows)}):
+            self.running.run(records.LATER_OF[table])
+        self.running.run(records.MEMBERS_LOOKING)
 
     # --- rows -----------------------------------------------------------------------------------------------------
 

@@ -12,13 +12,20 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from cohortium_platform.engine import sql
+from cohortium_platform.engine.duckdb_outlook import Outlook, least
 from cohortium_platform.engine.duckdb_patients import PatientScope
 from cohortium_platform.engine.duckdb_program import Numbering, StageWriter, create
-from cohortium_platform.engine.duckdb_status import compile_held_back, compile_outputs, member_column
+from cohortium_platform.engine.duckdb_status import (
+    MEMBERSHIP_UNTIL,
+    compile_held_back,
+    compile_outputs,
+    member_column,
+)
 from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.plan import Plan, make_plan
 from cohortium_plugins.model.definition import Definition
 from cohortium_plugins.model.nodes import Rows
+from cohortium_plugins.model.values import ValueType
 
 __all__ = ["Program", "Work", "compiled"]
 
@@ -36,12 +43,12 @@ class Work:
 
 class Program:
     """A compiled definition. `missing`: tables never loaded for some practice; `stale`: some practice's records end
-    before an index date.
+    before an index date; `outlook`: whether the day is worked out until when each row stays as it is.
     """
 
-    def __init__(self, definition: Definition, missing: Collection[str], *, stale: bool) -> None:
+    def __init__(self, definition: Definition, missing: Collection[str], *, stale: bool, outlook: bool = False) -> None:
         self.plan: Plan = make_plan(definition)
-        self.missing, self.stale = missing, stale
+        self.missing, self.stale, self.outlook = missing, stale, outlook
         rows = dict.fromkeys([*self.plan.membership.rows, *self.plan.everything.rows])
         groupings = dict.fromkeys([*self.plan.membership.groupings, *self.plan.everything.groupings])
         self.numbering = Numbering(
@@ -88,34 +95,42 @@ class Program:
             outputs.append(member_column(number))
             scope.bindings.define(outputs[-1], sql.is_true(scope.value(cohort.members)), stage)
         scope.bindings.define("member", sql.any_of(sql.column(name) for name in outputs), stage)
-        writer = StageWriter(scope, self.plan.membership, self.numbering, lists_a_join)
-        return Work(tuple(writer.statements([*outputs, "member"], "base", "membership")))
+        outputs.append("member")
+        outlook = Outlook(scope) if self.outlook else None
+        if outlook is not None:
+            until = least(outlook.until(cohort.members) for cohort in self.plan.rules.cohorts)
+            scope.bindings.define(MEMBERSHIP_UNTIL, until or sql.NULL(ValueType.DATE), stage)
+            outputs.append(MEMBERSHIP_UNTIL)
+        writer = StageWriter(scope, self.plan.membership, self.numbering, lists_a_join, outlook)
+        return Work(tuple(writer.statements(outputs, "base", "membership")))
 
     def _write_everything(self, lists_a_join: int) -> Work:
         scope = PatientScope(self.plan.definition.codelists, self.missing)
-        outputs = compile_outputs(self.plan, scope, FINISHED)
-        writer = StageWriter(scope, self.plan.everything, self.numbering, lists_a_join)
+        outlook = Outlook(scope) if self.outlook else None
+        base = "members_base" if outlook is None else "members_looking"
+        outputs = compile_outputs(self.plan, scope, FINISHED, outlook)
+        writer = StageWriter(scope, self.plan.everything, self.numbering, lists_a_join, outlook)
         if self.stale:
             columns = [*outputs.columns, "records_end"]
-            statements = writer.statements(columns, "members_base", "undated")
+            statements = writer.statements(columns, base, "undated")
             statements.append(create(FINISHED, compile_held_back(self.plan, "undated")))
         else:
-            statements = writer.statements(outputs.columns, "members_base", FINISHED)
+            statements = writer.statements(outputs.columns, base, FINISHED)
         return Work(tuple(statements), {kind: sql.rendered(query) for kind, query in outputs.queries.items()})
 
 
-_programs: OrderedDict[tuple[int, frozenset[str], bool], tuple[Definition, Program]] = OrderedDict()
+_programs: OrderedDict[tuple[int, frozenset[str], bool, bool], tuple[Definition, Program]] = OrderedDict()
 _lock = Lock()
 
 
-def compiled(definition: Definition, missing: Collection[str], *, stale: bool) -> Program:
+def compiled(definition: Definition, missing: Collection[str], *, stale: bool, outlook: bool = False) -> Program:
     """Give a definition's program, from memory if this very object was compiled before."""
-    key = (id(definition), frozenset(missing), stale)
+    key = (id(definition), frozenset(missing), stale, outlook)
     with _lock:
         if key in _programs:
             _programs.move_to_end(key)
             return _programs[key][1]
-    program = Program(definition, frozenset(missing), stale=stale)
+    program = Program(definition, frozenset(missing), stale=stale, outlook=outlook)
     with _lock:
         _programs[key] = (definition, program)  # the definition is kept, so that its id stays its own
         while len(_programs) > _KEPT:

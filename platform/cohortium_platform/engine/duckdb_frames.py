@@ -103,6 +103,10 @@ class RowScope:
         """Give the days of the patient's rows of another frame, as a list."""
         return self._asked(sql.column(taken_column(self.patient.number(Days(frame)))))
 
+    def of_patient(self, value: Sql) -> Sql:
+        """Take over columns of the patient that stand beside the row."""
+        return self._asked(value)
+
     def _asked(self, value: Sql) -> Sql:
         self.columns.update(dict.fromkeys(column.name for column in sql.columns_in(value)))
         return value

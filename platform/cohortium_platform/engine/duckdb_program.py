@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.duckdb_frames import AGGREGATE_METHODS, PICK_METHODS, RowScope
+from cohortium_platform.engine.duckdb_outlook import ENTERS, LEAVES, Outlook
 from cohortium_platform.engine.duckdb_patients import PatientScope, taken_column
 from cohortium_platform.engine.plan import Aggregate, Section
 from cohortium_platform.engine.shape import rows_of
@@ -47,8 +48,16 @@ class _Taking:
 class StageWriter:
     """Writes a section's statements, from last to first, so that each stage keeps only what a later one asks for."""
 
-    def __init__(self, scope: PatientScope, section: Section, numbering: Numbering, lists_a_join: int) -> None:
+    def __init__(
+        self,
+        scope: PatientScope,
+        section: Section,
+        numbering: Numbering,
+        lists_a_join: int,
+        outlook: Outlook | None = None,
+    ) -> None:
         self.scope, self.section, self.numbering, self.lists_a_join = scope, section, numbering, lists_a_join
+        self.outlook = outlook
 
     def statements(self, outputs: Iterable[str], base: str, last: str) -> list[str]:
         """Give the statements that make, from the table `base`, the table `last` with the outputs."""
@@ -95,6 +104,10 @@ class StageWriter:
                 found.extend((taken_column(number, c), method(scope, aggregate, c)) for c in columns)
             elif taken_column(number) in asked:
                 found.append((taken_column(number), AGGREGATE_METHODS[type(aggregate)](scope, aggregate)))
+            ahead = {taken_column(number, name) for name in (LEAVES, ENTERS)}
+            if self.outlook is not None and ahead & asked:
+                made = self.outlook.aggregates(scope, aggregate)
+                found.extend((taken_column(number, name), value) for name, value in made.items())
         return _Taking(table, scope, found)
 
     @staticmethod

@@ -24,9 +24,9 @@ from cohortium_platform.engine.duckdb_frames import rows_table
 from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
-    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "MATCHED", "MEMBERS_BASE",
-    "MEMBERS_KEYS", "PERSONS", "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes",
-    "insert_codes", "insert_rows", "make_codes", "make_rows", "view_of_files",
+    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER", "LATER_OF", "MATCHED",
+    "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "PERSONS", "REGISTERED", "STANDINGS", "SUBJECTS",
+    "candidates_with", "clear_codes", "insert_codes", "insert_rows", "make_codes", "make_rows", "view_of_files",
 ]  # fmt: skip
 
 CODED = ("events", "medications")
@@ -243,6 +243,50 @@ MEMBERS_BASE = """
     WHERE (main AND member) OR (before AND pid IN (SELECT pid FROM flagged WHERE main AND member))
 """
 """Members at each index date; and the same people on the day to which their practice's records run."""
+
+LATER = "CREATE TEMP TABLE later (pid BIGINT, day DATE)"
+"""Days after the last index date on which something that is recorded already comes into view."""
+
+LATER_OF = {
+    "events": """
+        INSERT INTO later SELECT k.pid, e.date FROM files_events AS e
+        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date > getvariable('last_day')
+    """,
+    "medications": """
+        INSERT INTO later SELECT k.pid, e.date FROM files_medications AS e
+        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date > getvariable('last_day')
+    """,
+    "consultations": """
+        INSERT INTO later SELECT k.pid, e.date FROM files_consultations AS e
+        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date > getvariable('last_day')
+    """,
+    "contacts": """
+        INSERT INTO later SELECT k.pid, e.date FROM files_contacts AS e
+        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        WHERE e.date > getvariable('last_day')
+    """,
+    "registrations": """
+        INSERT INTO later SELECT k.pid, unnest([r.start_date, r.end_date, r.end_date + 1])
+        FROM files_all_registrations AS r JOIN keys AS k ON k.patient_id = r.patient_id
+        WHERE r.start_date > getvariable('last_day') OR r.end_date >= getvariable('last_day')
+    """,
+    "patients": """
+        INSERT INTO later SELECT k.pid, p.date_of_death FROM files_patients AS p
+        JOIN keys AS k ON k.practice = p.practice AND k.patient_id = p.patient_id
+        WHERE p.date_of_death > getvariable('last_day')
+    """,
+}
+"""For each table, what finds its rows of the future. A registration counts until its last day."""
+
+MEMBERS_LOOKING = """
+    CREATE TEMP TABLE members_looking AS
+    SELECT b.*, l.next_recorded FROM members_base AS b LEFT JOIN (
+        SELECT pid, min(day) AS next_recorded FROM later WHERE day > getvariable('last_day') GROUP BY pid
+    ) AS l ON l.pid = b.pid
+"""
 
 MEMBERS_KEYS = "DELETE FROM keys WHERE pid NOT IN (SELECT pid FROM members_base)"
 

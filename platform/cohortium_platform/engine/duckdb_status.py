@@ -6,29 +6,28 @@ the values that a status is decided from (`duckdb_patients`).
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from cohortium_platform.engine import sql
+from cohortium_platform.engine.duckdb_outlook import Outlook, least
 from cohortium_platform.engine.duckdb_patients import PatientScope
-from cohortium_platform.engine.evaluated import RESULT_COLUMNS, Kind
+from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, STATUS_CODES, Kind
 from cohortium_platform.engine.plan import AGE, EVENT_COLUMNS, SEX, Plan
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Cohort, Indicator
+from cohortium_plugins.model.nodes import CompareOp
 from cohortium_plugins.model.values import Status, ValueType
 from cohortium_plugins.status import UNDECIDED
 
 __all__ = [
-    "STATUS_CODES", "Outputs", "compile_held_back", "compile_outputs", "member_column", "reason_column",
+    "MEMBERSHIP_UNTIL", "Outputs", "compile_held_back", "compile_outputs", "member_column", "reason_column",
     "status_column",
 ]  # fmt: skip
-
-STATUS_CODES: Mapping[Status, int] = {status: number for number, status in enumerate(Status)}
-"""The number that stands for a status in columns."""
-
 
 OPEN = (Status.DUE, Status.OVERDUE)
 DECIDED = tuple(status for status in Status if status not in UNDECIDED)
@@ -36,6 +35,9 @@ DECIDED = tuple(status for status in Status if status not in UNDECIDED)
 
 _SHOWN = ("value", "value_code", "value_text", "event_date", "event_code", "event_source")
 _ORDER = ("practice", "patient_id", "index_date", "position")
+
+MEMBERSHIP_UNTIL, NEXT_RECORDED = "membership_until", "next_recorded"
+"""Columns of a person that hold for all their rows: see `duckdb_outlook` and `duckdb_records`."""
 
 POSITION = "position"
 """The column that puts rows of one patient and date in the order of the definition."""
@@ -66,13 +68,14 @@ class Outputs:
     queries: Mapping[Kind, Sql]
 
 
-def compile_outputs(plan: Plan, scope: PatientScope, source: str) -> Outputs:
+def compile_outputs(plan: Plan, scope: PatientScope, source: str, outlook: Outlook | None = None) -> Outputs:
     """Bind every status, and write what is read from the finished table `source`."""
-    writer = _Writer(plan, scope, source)
+    writer = _Writer(plan, scope, source, outlook)
     cohorts = list(enumerate(plan.rules.cohorts))
     queries = {
         Kind.RESULTS: _shown(
-            _joined([writer.results(n) for n in range(len(plan.rules.indicators))] or [_no_results()])
+            _joined([writer.results(n) for n in range(len(plan.rules.indicators))] or [_no_results()]),
+            () if outlook is None else (MAY_CHANGE,),
         ),
         Kind.MEMBERS: _listed([writer.members(number, cohort) for number, cohort in cohorts]),
         Kind.LIST: _listed([writer.listed(number, cohort) for number, cohort in cohorts]),
@@ -115,8 +118,8 @@ def compile_held_back(plan: Plan, source: str) -> exp.Select:
     return query.join(sql.table(source, then), on=same, join_type="left", copy=False)
 
 
-def _shown(rows: exp.Query) -> exp.Select:
-    """Show of every result what its status shows: see `status._result`."""
+def _shown(rows: exp.Query, more: Sequence[str]) -> exp.Select:
+    """Show of every result what its status shows: see `status._result`; and more dates, whatever its status."""
     made = {
         "status": exp.Case(
             this=sql.column("status"),
@@ -136,9 +139,8 @@ def _shown(rows: exp.Query) -> exp.Select:
         "adjustment": sql.case([(_is_one((Status.EXCLUDED,)), sql.column("adjustment"))]),
         **{name: _visible(name) for name in _SHOWN},
     }
-    columns = [
-        sql.aliased(sql.cast(made.get(name, sql.column(name)), kind), name) for name, kind in RESULT_COLUMNS.items()
-    ]
+    kinds = {**RESULT_COLUMNS, **dict.fromkeys(more, ValueType.DATE)}
+    columns = [sql.aliased(sql.cast(made.get(name, sql.column(name)), kind), name) for name, kind in kinds.items()]
     return sql.select(columns, exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("r")))).order_by(
         *(sql.ordered(sql.column(name, "r")) for name in _ORDER), copy=False
     )
@@ -151,7 +153,7 @@ def _visible(name: str) -> Sql:
 def _no_results() -> exp.Select:
     """Write the rows of a definition without indicators."""
     kinds = {**RESULT_COLUMNS, "status": ValueType.CODE, POSITION: ValueType.CODE}
-    kinds.update(dict.fromkeys(("due", "begins", "renews", "date"), ValueType.DATE))
+    kinds.update(dict.fromkeys(("due", "begins", "renews", "date", MAY_CHANGE), ValueType.DATE))
     columns = [sql.aliased(sql.NULL(kind), name) for name, kind in kinds.items()]
     return exp.Select(expressions=columns).where(sql.FALSE(), copy=False)
 
@@ -172,8 +174,8 @@ def _listed(parts: Sequence[exp.Select]) -> exp.Select:
 
 
 class _Writer:
-    def __init__(self, plan: Plan, scope: PatientScope, source: str) -> None:
-        self.plan, self.scope, self.source = plan, scope, source
+    def __init__(self, plan: Plan, scope: PatientScope, source: str, outlook: Outlook | None) -> None:
+        self.plan, self.scope, self.source, self.outlook = plan, scope, source, outlook
         self.columns: dict[str, None] = {}
 
     # --- deciding -------------------------------------------------------------------------------------------------
@@ -251,9 +253,49 @@ class _Writer:
             "value_text": self._optional(shown.text),
             "adjustment": sql.case(adjusted),
             **{f"event_{name}": value for name, value in event.items()},
+            **self._may_change([self._until(number)]),
             POSITION: sql.integer(number),
         }
         return self._select(columns, cohort)
+
+    def _until(self, number: int) -> Sql:
+        """Bind the day before which an indicator's row stays as it is, and give its column."""
+        name = f"until_{number}"
+        if self.outlook is None or name in self.scope.bindings:
+            return sql.column(name)
+        indicator, shape, ahead = self.plan.rules.indicators[number], self.scope.shape, self.outlook
+        series = [node for node in indicator.nodes() if isinstance(node, nodes.Series)]
+        due = [day for day in (indicator.due, indicator.begins) if day is not None]
+        passing = [ahead.until(nodes.Compare(CompareOp.GE, day, nodes.IndexDate())) for day in due]
+        picks = [ahead.taken(pick) for pick in indicator.evidence]
+        applies = ahead.until(indicator.applies)
+        unknown = sql.NULL(ValueType.DATE)
+        everything = least([*(ahead.until(node) for node in series), *passing, *picks]) or unknown
+        elsewhere = sql.binary(
+            exp.EQ, sql.column(status_column(number)), sql.integer(STATUS_CODES[Status.NOT_APPLICABLE])
+        )
+        stages = [shape.stage(node) for node in series] + [shape.stage(pick.frame) + 1 for pick in indicator.evidence]
+        until = sql.case([(elsewhere, applies or unknown.copy())], everything)
+        self.scope.bindings.define(name, until, max(stages))
+        return sql.column(name)
+
+    def _may_change(self, days: Sequence[Sql | None]) -> dict[str, Sql]:
+        """Give the column that says so, for the last index date, with what holds for a person as a whole."""
+        if self.outlook is None:
+            return {}
+        found = least([sql.column(NEXT_RECORDED), sql.column(MEMBERSHIP_UNTIL), *days]) or sql.NULL(ValueType.DATE)
+        last = sql.binary(exp.EQ, sql.column("as_of"), sql.call("getvariable", sql.text("last_day")))
+        known = sql.binary(exp.LTE, found.copy(), sql.literal(dt.date.max, ValueType.DATE))
+        return {MAY_CHANGE: sql.case([(sql.all_of([last, known]), found)], sql.NULL(ValueType.DATE))}
+
+    def _member_until(self, cohort: Cohort) -> Sql | None:
+        """Give the day before which what a list shows of a member beside statuses stays as it is."""
+        if self.outlook is None:
+            return None
+        rules = [node for node in cohort.nodes() if isinstance(node, nodes.Series) and node is not cohort.members]
+        series = [*rules, AGE, SEX, *(stratifier.value for stratifier in self.plan.rules.stratifiers)]
+        origin = None if cohort.origin is None else self.outlook.taken(cohort.origin)
+        return least([*(self.outlook.until(node) for node in series), origin])
 
     def _event(self, evidence: Sequence[nodes.Pick]) -> dict[str, Sql]:
         """Give the latest of the picked rows, the first listed of those on one day."""
@@ -329,7 +371,9 @@ class _Writer:
         }
         named = {f"status:{name}": value for name, value in statuses.items()}
         order = {POSITION: sql.integer(number)}
-        query = self._select({**fixed, **self._member_columns(cohort), **self._strata(), **named, **order}, number)
+        ahead = self._may_change([self._member_until(cohort), *(self._until(i) for i in mine)])
+        rest = {**self._member_columns(cohort), **self._strata(), **named, **ahead, **order}
+        query = self._select({**fixed, **rest}, number)
         last = sql.binary(exp.EQ, sql.column("as_of"), exp.Parameter(this=exp.Literal.number("1")))
         return query.where(last, copy=False)
 

@@ -12,9 +12,12 @@ from typing import Protocol, Self
 
 import pyarrow as pa
 
-from cohortium_plugins.model.values import ValueType
+from cohortium_plugins.model.values import Status, ValueType
 
-__all__ = ["RESULT_COLUMNS", "EvaluatedTables", "Kind"]
+__all__ = ["MAY_CHANGE", "RESULT_COLUMNS", "STATUS_CODES", "EvaluatedTables", "Kind"]
+
+STATUS_CODES: Mapping[Status, int] = {status: number for number, status in enumerate(Status)}
+"""The number that stands for a status in columns."""
 
 RESULT_COLUMNS: Mapping[str, ValueType] = {
     "patient_id": ValueType.CODE,
@@ -36,6 +39,11 @@ RESULT_COLUMNS: Mapping[str, ValueType] = {
     "window_end": ValueType.DATE,
 }
 """The columns of results, in order: those of `cohortium_plugins.record.Result`."""
+
+
+MAY_CHANGE = "may_change"
+"""The column of results and lists, where an engine was asked to look ahead: at the last index date, the first day on
+which anything in the row may differ with nothing more recorded (NULL: never; at earlier dates it says nothing)."""
 
 
 class Kind(enum.StrEnum):
