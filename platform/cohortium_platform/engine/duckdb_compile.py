@@ -55,9 +55,16 @@ class Program:
             {item: number for number, item in enumerate(rows)}, {name: number for number, name in enumerate(groupings)}
         )
         self._work: dict[tuple[str, int], Work] = {}
+        self._codes: dict[tuple[Rows, ...], list[list[object]]] = {}
 
     def codes(self, rows: Iterable[Rows]) -> list[list[object]]:
         """Give the codes by which rows are read, as `duckdb_records.insert_codes` takes them."""
+        key = tuple(rows)
+        if key not in self._codes:
+            self._codes[key] = self._write_codes(key)
+        return self._codes[key]
+
+    def _write_codes(self, rows: Iterable[Rows]) -> list[list[object]]:
         codelists = self.plan.definition.codelists
         lookups = [codelists[name].by_code for name in self.numbering.groupings]
         alike: dict[tuple[int, str | None, tuple[str | None, ...]], list[str]] = {}
