@@ -18,13 +18,12 @@ from cohortium_plugins.next_change import Change, next_change
 from cohortium_plugins.record import Record, Result, Row
 from cohortium_plugins.remedy import Entry, find_remedy
 from cohortium_plugins.status import standing
-from cohortium_plugins.wording import FACTS, day_in_words, plain_term
+from cohortium_plugins.wording import FACTS, JOINED, day_in_words, plain_term
 from cohortium_plugins.words import Words
 
 __all__ = ["DecidingEvent", "Explanation", "Step", "explain", "reason_in_words"]
 
 MOST_EVENTS = 20
-JOINED = "the day of joining the registry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ codelist files (`codelists`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
@@ -90,16 +90,16 @@ def _places(definition: Definition, parameters: Iterable[str]) -> Mapping[tuple[
     return {key: place for key in keys if (place := places.noted(*key)) is not None}
 
 
-def _unused(used: Iterable[str]) -> tuple[Parameter, ...]:
-    """Give the parameters that the package building a pack declares beside those that its rules use."""
+def _unused(used: Collection[str]) -> tuple[Parameter, ...]:
+    """Give the parameters that the package building a pack (or the one file) declares beside those its rules use."""
     here = places.here()
     if here is None:
         return ()
-    folder = PurePath(here.file).parent
-    own = (name for name in authoring.declared_parameters() if name not in set(used))
-    found = ((name, places.noted("parameter", name)) for name in own)
-    return tuple(
-        authoring.declared_parameters()[name]
-        for name, place in found
-        if place is not None and folder in PurePath(place.file).parents
-    )
+    builder = PurePath(here.file)
+
+    def is_own(file: PurePath) -> bool:
+        return builder.parent in file.parents if builder.name == "__init__.py" else file == builder
+
+    declared = authoring.declared_parameters()
+    found = {name: places.noted("parameter", name) for name in declared if name not in used}
+    return tuple(declared[name] for name, place in found.items() if place is not None and is_own(PurePath(place.file)))

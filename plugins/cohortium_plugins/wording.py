@@ -19,6 +19,7 @@ __all__ = [
     "DATE_COMPARISONS",
     "EXTREMES",
     "FACTS",
+    "JOINED",
     "PICKS",
     "RANGES",
     "ROW_COMPARISONS",
@@ -104,6 +105,11 @@ _TAG = re.compile(
 )
 
 
+_HYPHEN = re.compile(r"(?<!\d)-|-(?!\d)")
+JOINED = "the day of joining the registry"
+"""What the day on which someone became a member is called in rules about members."""
+
+
 def day_in_words(day: date) -> str:
     """Write a day as 6 August 2025."""
     return f"{day.day} {day:%B %Y}"
@@ -126,8 +132,8 @@ def scalar(value: Scalar) -> str:
 
 
 def label(value: Scalar) -> str:
-    """Write a category, kind or other label in running text: without quotes and hyphens."""
-    return value.replace("-", " ") if isinstance(value, str) else scalar(value)
+    """Write a category, kind or other label in running text: without quotes, and without hyphens but between digits."""
+    return _HYPHEN.sub(" ", value) if isinstance(value, str) else scalar(value)
 
 
 def listed(items: Sequence[str], last: str) -> str:

@@ -4,17 +4,25 @@ Every kind of node has its words here; a test fails on one that has none. Not he
 (`wording`).
 """
 
-# Longer than 250 lines because each node type has its words here, one beside the other.
+# Longer than 400 lines because each node type has its words here, one beside the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
 from cohortium_plugins.measures import unit_of_frame
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.definition import Adjustment, Codelist, Cohort, Definition, Indicator
+from cohortium_plugins.model.definition import (
+    Adjustment,
+    Codelist,
+    Cohort,
+    Definition,
+    Indicator,
+    Parameter,
+    Stratifier,
+)
 from cohortium_plugins.model.nodes import CompareOp
 from cohortium_plugins.model.values import Duration, Scalar, Unit
 from cohortium_plugins.wording import (
@@ -24,6 +32,7 @@ from cohortium_plugins.wording import (
     DATE_COMPARISONS,
     EXTREMES,
     FACTS,
+    JOINED,
     PICKS,
     RANGES,
     ROW_COMPARISONS,
@@ -61,7 +70,16 @@ class Words:
     def definition(self, definition: Definition) -> str:
         """Give the whole definition as Markdown."""
         parts = [self.cohort(cohort) for cohort in definition.cohorts]
-        parts += [self.indicator(indicator) for indicator in definition.indicators]
+        for indicator in definition.indicators:
+            joined = definition.cohort(indicator.cohort).since
+            parts.append(Words(self.codelists, {joined: JOINED}).indicator(indicator))
+        if definition.stratifiers:
+            parts += ["## How people are grouped", ""]
+            parts += [self.stratifier(stratifier) for stratifier in definition.stratifiers]
+        if definition.parameters:
+            parts += ["## What a tenant can choose", ""]
+            parts += [f"- {self.parameter(parameter)}" for parameter in definition.parameters]
+            parts.append("")
         measured = dict.fromkeys(
             unit_in_words(n) for n in nodes.walk(*definition.roots()) if isinstance(n, nodes.InUnit)
         )
@@ -90,6 +108,24 @@ class Words:
         if indicator.unsure:
             lines.append(f"- Unsure: {indicator.unsure}")
         return "\n".join([*lines, ""])
+
+    def stratifier(self, stratifier: Stratifier) -> str:
+        """Give a stratifier's words as Markdown."""
+        labels = "; ".join(f"{value}: {words}" for value, words in stratifier.labels)
+        return "\n".join(
+            [f"### {stratifier.title}", "", f"- Group: {self.of(stratifier.value)}.", f"- Labels: {labels}.", ""]
+        )
+
+    def parameter(self, parameter: Parameter) -> str:
+        """Give a parameter's words."""
+        choices = listed([self.choice(choice) for choice in parameter.choices], "or")
+        default = f"{self.choice(parameter.default)} unless chosen otherwise"
+        return f"{parameter.title} (‘{parameter.name}’): {choices}; {default}."
+
+    @staticmethod
+    def choice(value: Scalar) -> str:
+        """Give a parameter's choice."""
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else label(value)
 
     def adjustment(self, adjustment: Adjustment) -> str:
         """Give an adjustment's words."""
@@ -287,8 +323,22 @@ def _is_in(words: Words, node: nodes.IsIn) -> str:
 
 
 def _and(words: Words, node: nodes.And) -> str:
-    parts = [item for item in node.operands if not (isinstance(item, nodes.Constant) and item.value is True)]
+    compared = {frame for item in node.operands for frame in _compared_frames(item)}
+    parts = [
+        item
+        for item in node.operands
+        if not (isinstance(item, nodes.Constant) and item.value is True)
+        and not (isinstance(item, nodes.Exists) and item.frame in compared)
+    ]
     return listed([_inner(words, item) for item in parts] or ["always"], "and")
+
+
+def _compared_frames(node: nodes.Series) -> Iterator[nodes.Frame]:
+    """Yield the frames of which a comparison asks for a row: that there is one need not be said beside it."""
+    for side in (node.left, node.right) if isinstance(node, nodes.Compare) else ():
+        moved = side.date if isinstance(side, nodes.DateAdd) else side
+        if isinstance(moved, nodes.PickValue):
+            yield moved.pick.frame
 
 
 def _or(words: Words, node: nodes.Or) -> str:
@@ -361,6 +411,15 @@ def _extreme(words: Words, node: nodes.Extreme) -> str:
     return f"the {word} of ({listed([words.of(item) for item in node.operands], 'and')})"
 
 
+def _coalesce(words: Words, node: nodes.Coalesce) -> str:
+    *first, last = node.operands
+    known = [_inner(words, item) for item in first]
+    of = known[0] if len(known) == 1 else f"the first known of {listed(known, 'and')}"
+    if isinstance(last, nodes.Constant) and first:
+        return f"{of}, or {words.of(last)} where that is not known"
+    return f"the first known of {listed([*known, _inner(words, last)], 'and')}"
+
+
 def _constant(_words: Words, node: nodes.Constant) -> str:
     if isinstance(node.value, bool):
         return "always" if node.value else "never"
@@ -395,6 +454,6 @@ _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.SeasonStart: _season_start,
     nodes.Case: _case,
     nodes.Extreme: _extreme,
-    nodes.Coalesce: lambda words, node: f"the first known of {listed([words.of(i) for i in node.operands], 'and')}",
+    nodes.Coalesce: _coalesce,
     nodes.CountTrue: lambda words, node: f"how many hold of: {listed([words.of(i) for i in node.operands], 'and')}",
 }

@@ -1,0 +1,1 @@
+"""The checks of a pack, a module for each thing that is looked at. Not here: running all of them (`checks`)."""
