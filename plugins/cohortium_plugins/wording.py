@@ -23,6 +23,7 @@ __all__ = [
     "PICKS",
     "RANGES",
     "ROW_COMPARISONS",
+    "SINGULAR",
     "TABLES",
     "day_in_words",
     "label",
@@ -48,12 +49,13 @@ TABLES: Mapping[str, str] = {
     "registrations": "registrations",
     "contacts": "contacts",
 }
+SINGULAR: Mapping[str, str] = {word: word.removesuffix("s") for word in TABLES}
 COLUMNS: Mapping[str, str] = {"date": "the day", "end_date": "the last day", "kind": "the kind"}
 PICKS: Mapping[How, str] = {
-    How.EARLIEST: "the first",
-    How.LATEST: "the latest",
-    How.HIGHEST: "the highest",
-    How.LOWEST: "the lowest",
+    How.EARLIEST: "first",
+    How.LATEST: "latest",
+    How.HIGHEST: "highest",
+    How.LOWEST: "lowest",
 }
 COMPARISONS: Mapping[CompareOp, str] = {
     CompareOp.EQ: "is",

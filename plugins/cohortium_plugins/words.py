@@ -23,7 +23,7 @@ from cohortium_plugins.model.definition import (
     Parameter,
     Stratifier,
 )
-from cohortium_plugins.model.nodes import CompareOp
+from cohortium_plugins.model.nodes import CompareOp, How
 from cohortium_plugins.model.values import Duration, Scalar, Unit
 from cohortium_plugins.wording import (
     ARITHMETIC,
@@ -36,6 +36,7 @@ from cohortium_plugins.wording import (
     PICKS,
     RANGES,
     ROW_COMPARISONS,
+    SINGULAR,
     TABLES,
     label,
     listed,
@@ -189,7 +190,7 @@ def _is_nothing(length: object) -> bool:
 
 
 def _in_unit(words: Words, node: nodes.InUnit) -> str:
-    return f"{_frame(words, node.frame)}, converted to {node.unit}," if _asks_value(node.frame) else _frame(words, node)
+    return f"{_frame(words, node.frame)} (converted to {node.unit})" if _asks_value(node.frame) else _frame(words, node)
 
 
 def unit_in_words(node: nodes.InUnit) -> str:
@@ -273,10 +274,17 @@ def _today(node: nodes.Series) -> bool:
 
 
 def _pick(words: Words, node: nodes.Pick) -> str:
-    return f"{PICKS[node.how]} {_frame(words, node.frame)}"
+    said, table = _frame(words, node.frame), nodes.rows_of(node.frame).name
+    if table in SINGULAR:
+        said = SINGULAR[table] + said.removeprefix(TABLES[table])
+    if node.how in (How.HIGHEST, How.LOWEST):
+        return f"the {said} with the {PICKS[node.how]} value"
+    return f"the {PICKS[node.how]} {said}"
 
 
 def _pick_value(words: Words, node: nodes.PickValue) -> str:
+    if node.column == "value" and node.pick.how in (How.HIGHEST, How.LOWEST):
+        return f"the {PICKS[node.pick.how]} value of {_frame(words, node.pick.frame)}"
     return f"{COLUMNS.get(node.column, f'the {node.column}')} of {words.of(node.pick)}"
 
 
@@ -290,6 +298,8 @@ def _compare(words: Words, node: nodes.Compare) -> str:
         return f"{_subject(words, left.date)} is in the last {words.of(left.duration)}"
     if node.op is CompareOp.GE and isinstance(right, nodes.DateAdd) and right.sign < 0 and _today(right.date):
         return f"{_subject(words, left)} is in the last {words.of(right.duration)}"
+    if isinstance(left, nodes.CountTrue) and isinstance(right, nodes.Constant):
+        return f"{ROW_COMPARISONS[node.op].removeprefix('of ')}{words.of(right)} of these hold: ({_these(words, left)})"
     if isinstance(left, nodes.SeasonStart) and isinstance(right, nodes.SeasonStart) and left.date is right.date:
         return _season(words, node, left, right)
     verbs = DATE_COMPARISONS if left.type == "date" else COMPARISONS
@@ -350,6 +360,16 @@ def _inner(words: Words, node: nodes.Series) -> str:
     return f"({said})" if isinstance(node, nodes.And | nodes.Or | nodes.Case) and node not in words.named else said
 
 
+def _these(words: Words, node: nodes.CountTrue) -> str:
+    return "; ".join(words.of(operand) for operand in node.operands)
+
+
+def _term(words: Words, node: nodes.Series) -> str:
+    """Say a side of a sum or product; what is one itself stands in brackets."""
+    said = words.of(node)
+    return f"({said})" if isinstance(node, nodes.Arithmetic | nodes.Case | nodes.Coalesce) else said
+
+
 def _exists(words: Words, node: nodes.Exists) -> str:
     return _frame(words, node.frame, "recorded")
 
@@ -365,6 +385,8 @@ def _not(words: Words, node: nodes.Not) -> str:
 def _date_add(words: Words, node: nodes.DateAdd) -> str:
     born = isinstance(node.date, nodes.PatientFact) and node.date.name == "date_of_birth"
     constant = node.duration.value if isinstance(node.duration, nodes.Constant) else None
+    if node.sign < 0 and constant == Duration(1, Unit.DAYS) and isinstance(node.date, nodes.SeasonStart):
+        return _season_start(words, node.date, -1)
     if born and node.sign > 0 and isinstance(constant, Duration) and constant.unit is Unit.YEARS:
         return f"the {ordinal(constant.count)} birthday"
     forward = (node.sign > 0) is not (isinstance(constant, Duration) and constant.count < 0)
@@ -372,21 +394,37 @@ def _date_add(words: Words, node: nodes.DateAdd) -> str:
     return f"{length or words.of(node.duration)} {'after' if forward else 'before'} {words.of(node.date)}"
 
 
-def _season_start(words: Words, node: nodes.SeasonStart) -> str:
-    day = f"{node.day} {date(2000, node.month, 1):%B}"
-    match node.date:
-        case nodes.DateAdd(
-            date=nodes.SeasonStart(), duration=nodes.Constant(value=Duration(count=1, unit=Unit.YEARS)), sign=1
+def _season_start(words: Words, node: nodes.SeasonStart, days: int = 0) -> str:
+    """Say a day of the year; with `days` -1, the day before it: the last one of what ends there."""
+    day = date(2001, node.month, node.day) + timedelta(days=days)
+    said = f"{day.day} {day:%B}"
+    before = _next_season(node)
+    if before is not None:
+        return f"the {said} after {words.of(before)}"
+    if days:
+        return f"the day before {_season_start(words, node)}"
+    return f"the latest {said}" if _today(node.date) else f"the latest {said} on or before {words.of(node.date)}"
+
+
+def _next_season(node: nodes.Series) -> nodes.SeasonStart | None:
+    """Give the day of the year after which this one is the next: it is looked for up to a year later."""
+    match node:
+        case nodes.SeasonStart(
+            date=nodes.DateAdd(
+                date=nodes.SeasonStart() as before,
+                duration=nodes.Constant(value=Duration(count=1, unit=Unit.YEARS)),
+                sign=1,
+            )
         ):
-            return f"the {day} after {words.of(node.date.date)}"
-    said = f"the latest {day}"
-    return said if _today(node.date) else f"{said} on or before {words.of(node.date)}"
+            return before
+    return None
 
 
 def _difference(words: Words, node: nodes.DateDifference) -> str:
     if isinstance(node.start, nodes.PatientFact) and node.start.name == "date_of_birth":
         return "age" if isinstance(node.end, nodes.IndexDate) else f"age on {words.of(node.end)}"
-    return f"completed {node.unit} from {words.of(node.start)} to {words.of(node.end)}"
+    unit = node.unit if node.unit is Unit.DAYS else f"completed {node.unit}"
+    return f"{unit} from {words.of(node.start)} to {words.of(node.end)}"
 
 
 def _case(words: Words, node: nodes.Case) -> str:
@@ -406,6 +444,9 @@ def _branch(words: Words, node: nodes.Series) -> str:
 
 
 def _extreme(words: Words, node: nodes.Extreme) -> str:
+    if (nth := _nth_earliest(node)) is not None:
+        number, days = nth
+        return f"the day by which {scalar(number)} of these have come: ({'; '.join(words.of(day) for day in days)})"
     of_two, of_more = EXTREMES[node.type == "date", node.highest]
     word = of_two if len(node.operands) <= 2 else of_more  # noqa: PLR2004 - English has a form for two
     return f"the {word} of ({listed([words.of(item) for item in node.operands], 'and')})"
@@ -418,6 +459,30 @@ def _coalesce(words: Words, node: nodes.Coalesce) -> str:
     if isinstance(last, nodes.Constant) and first:
         return f"{of}, or {words.of(last)} where that is not known"
     return f"the first known of {listed([*known, _inner(words, last)], 'and')}"
+
+
+def _nth_earliest(node: nodes.Extreme) -> tuple[float, list[nodes.Series]] | None:
+    """Recognise `language.nth_earliest`: the least of the days by which so many of all of them have come."""
+    found: list[tuple[float, nodes.Series, tuple[nodes.Series, ...]]] = []
+    for operand in node.operands:
+        match operand:
+            case nodes.Case(
+                conditions=(
+                    nodes.Compare(
+                        op=CompareOp.GE,
+                        left=nodes.CountTrue(operands=counted),
+                        right=nodes.Constant(value=float() as number),
+                    ),
+                ),
+                values=(day,),
+                otherwise=None,
+            ):
+                found.append((number, day, counted))
+    days = [day for _, day, _ in found]
+    if node.highest or len(found) != len(node.operands) or len({number for number, _, _ in found}) != 1:
+        return None
+    expected = [tuple(nodes.Compare(CompareOp.LE, other, day) for other in days) for day in days]
+    return (found[0][0], days) if [counted for _, _, counted in found] == expected else None
 
 
 def _constant(_words: Words, node: nodes.Constant) -> str:
@@ -448,12 +513,12 @@ _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.Or: _or,
     nodes.Not: _not,
     nodes.IsMissing: lambda words, node: f"{words.of(node.operand)} is not recorded",
-    nodes.Arithmetic: lambda words, node: f"{words.of(node.left)} {ARITHMETIC[node.op]} {words.of(node.right)}",
+    nodes.Arithmetic: lambda words, node: f"{_term(words, node.left)} {ARITHMETIC[node.op]} {_term(words, node.right)}",
     nodes.DateAdd: _date_add,
     nodes.DateDifference: _difference,
     nodes.SeasonStart: _season_start,
     nodes.Case: _case,
     nodes.Extreme: _extreme,
     nodes.Coalesce: _coalesce,
-    nodes.CountTrue: lambda words, node: f"how many hold of: {listed([words.of(i) for i in node.operands], 'and')}",
+    nodes.CountTrue: lambda words, node: f"how many of these hold: ({_these(words, node)})",
 }

@@ -67,7 +67,7 @@ def test_seasons_in_words():
     words = Words(LISTS)
     assert words.of(index_date.in_season(flu).node) == "the index date is from 1 September to 31 March"
     assert words.of(events("a").in_season(flu).exists.node) == (
-        "‘A’ recorded from the latest 1 September to 1 day before the 1 April after the latest 1 September"
+        "‘A’ recorded from the latest 1 September to the 31 March after the latest 1 September"
     )
     assert words.of((flu.start(date(2025, 1, 1)) <= flu.start(date(2025, 1, 1))).node) == (
         "the latest 1 September on or before 1 January 2025 is on or before the latest 1 September on or before "

@@ -10,7 +10,9 @@ from cohortium_plugins.language import (
     Measure,
     case,
     category,
+    consultations,
     contacts,
+    count_true,
     days,
     entry_date,
     episode,
@@ -19,8 +21,10 @@ from cohortium_plugins.language import (
     kind,
     maximum_of,
     months,
+    nth_earliest,
     otherwise,
     patient,
+    registrations,
     relationship,
     season_start,
     value,
@@ -57,6 +61,22 @@ weights = events("weight").measured(kilograms)
 latest = reviews.where_category("done", "result-normal").latest()
 
 SAID = {
+    "at least 2 of these hold: (age is at least 50; sex is female; ‘Care review’ recorded)": count_true(
+        patient.age >= 50, patient.sex == "female", reviews.exists
+    )
+    >= 2,
+    "the day by which 2 of these have come: (the day of the first ‘Care review’; the day of the first ‘Weight’)": (
+        nth_earliest(2, reviews.earliest().date, events("weight").earliest().date)
+    ),
+    "(the highest value of ‘Weight’ minus the lowest value of ‘Weight’) divided by the mean value of ‘Weight’": (
+        events("weight").highest().value - events("weight").lowest().value
+    )
+    / events("weight").mean,
+    "the day of the ‘Weight’ with the highest value is known": events("weight").highest().date.is_known,
+    "the last day of the latest registration is known": registrations().latest().end_date.is_known,
+    "the latest consultation (telephone) is in the last 6 months": (
+        consultations().where(kind == "telephone").latest().date + months(6) >= index_date
+    ),
     "‘Care review’ (done) recorded in the last 6 months and within 7 days of ‘Weight’": reviews.where_category("done")
     .within(days(7), of=events("weight"))
     .in_last(months(6))
@@ -74,7 +94,7 @@ SAID = {
     > 1,
     "the value of the latest ‘Weight’ (in kg) is at least 100": weights.latest().value >= 100,
     "‘Weight’ (in kg) recorded with a value of at least 100": weights.where(value >= 100).exists,
-    "‘Weight’ with a value above 3, converted to kg, recorded in the last 6 months": events("weight")
+    "‘Weight’ with a value above 3 (converted to kg) recorded in the last 6 months": events("weight")
     .where(value > 3)
     .measured(kilograms)
     .in_last(months(6))

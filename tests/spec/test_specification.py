@@ -19,6 +19,7 @@ from cohortium_plugins.model import Code, Codelist, Definition, Stratifier, node
 from cohortium_plugins.model.serialise import NODE_TYPES
 from cohortium_plugins.model.values import Unit
 from cohortium_plugins.record import Record, Row
+from cohortium_plugins.words import Words
 
 HERE = Path(__file__).parent
 MANUAL = HERE.parents[1] / "docs" / "language"
@@ -218,6 +219,17 @@ def test_every_fact_of_a_patient_has_a_table():
     assert used == set(nodes.FACTS)
 
 
+def said(table):
+    return Words(LISTS).of(rule_of(table["rule"]).node)
+
+
+def test_every_rule_can_be_said():
+    for name, table in TABLES:
+        words = said(table)
+        assert words
+        assert "<" not in words, (name, table["title"])  # no object shown as Python shows it
+
+
 # --- the manual ----------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +263,8 @@ def chapter_page(chapter):
             "```",
             "",
         ]
+        if "rule" in table:
+            lines += [f"In words: {said(table)}.", ""]
         lines += ["| record | gives | why |", "| --- | --- | --- |"]
         for row in table["rows"]:
             gives = shown(row["is"]) if "is" in row else ", ".join(
