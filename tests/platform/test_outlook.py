@@ -49,15 +49,18 @@ def assert_sound(definition, records, day, folder, seed):
     looks = sorted({day + timedelta(days=r.choice([1, 3, 30, 100, 400, r.randint(1, FAR)])) for _ in range(8)})
     said = functools.cache(lambda key, on: said_on(definition, by_key[key], on))
     results, lines = looked_ahead(definition, records, day, folder)
+    of_cohort = {c.name: [c.name, *(i.name for i in definition.indicators if i.cohort == c.name)]
+                 for c in definition.cohorts}  # fmt: skip
     lasting = 0
     for row in [*results, *lines]:
-        key, name, bound = (row["practice"], row["patient_id"]), row.get("indicator"), row[MAY_CHANGE] or date.max
+        key, bound = (row["practice"], row["patient_id"]), row[MAY_CHANGE] or date.max
+        names = [row["indicator"]] if "indicator" in row else of_cohort[row["cohort"]]
         assert bound > day
         lasting += bound > day + timedelta(days=30)
         eve = min(bound - timedelta(days=1), day + timedelta(days=FAR))
         for other in [look for look in looks if look < bound] + ([eve] if eve > day else []):
             then, now = said(key, other), said(key, day)
-            assert (then == now) if name is None else (then.get(name) == now[name]), (name, day, other, bound)
+            assert [then.get(name) for name in names] == [now.get(name) for name in names], (day, other, bound)
     return lasting, len(results) + len(lines)
 
 

@@ -5,9 +5,11 @@ Not here: what the files hold (`records.schema`) and the engine itself.
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from typing import Self
 
 from sqlmodel import Session
 
@@ -25,12 +27,27 @@ class CatalogueSource:
 
     def __init__(self, session: Session, store: RecordStore, snapshot: int) -> None:
         self.snapshot = snapshot
-        self._files: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for file in files(session, snapshot):
-            self._files[file.table, file.practice].append(str(store.path(file.path)))
+        self._store, self._listed = store, files(session, snapshot)
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for file in self._listed:
+            found[file.table, file.practice].append(str(store.path(file.path)))
+        self._files: Mapping[tuple[str, str], Sequence[str]] = found
         self._sources: Mapping[str, SourceState] = {
             state.practice: state for state in sources(session, snapshot) if state.source == GP
         }
+
+    def damaged(self) -> frozenset[str]:
+        """Read every file, and name the practices of which one is missing or not what was written."""
+        return frozenset(
+            file.practice for file in self._listed if not self._store.is_intact(file.path, file.bytes, file.sha256)
+        )
+
+    def without(self, practices: Collection[str]) -> Self:
+        """Give the same snapshot as if these practices had never been loaded."""
+        other = copy.copy(self)
+        vars(other)["_files"] = {key: paths for key, paths in self._files.items() if key[1] not in practices}
+        vars(other)["_sources"] = {name: state for name, state in self._sources.items() if name not in practices}
+        return other
 
     @property
     def practices(self) -> Sequence[str]:

@@ -65,9 +65,10 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     progress: Progress | None = None,
     cancellation: Cancellation | None = None,
     outlook: bool = False,
+    settled: pa.Table | None = None,
 ) -> DuckdbTables:
     """Evaluate a bound definition for the patients of some practices at several index dates. With `outlook`, results
-    and lists have the column `evaluated.MAY_CHANGE`.
+    and lists have the column `evaluated.MAY_CHANGE`. People who are `settled` (practice, patient_id) are left out.
 
     Raises DefinitionError when the definition has no meaning, `BadInput` without practices or dates, `Cancelled`.
     """
@@ -80,7 +81,7 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
             run = _Evaluation(
                 Running(connection, cancellation), source, sorted(set(practices)), sorted(set(index_dates))
             )
-            run.outlook = outlook
+            run.outlook, run.settled = outlook, settled
             return run.evaluate(definition, progress or (lambda _fraction, _step: None))
     except BaseException:
         connection.close()
@@ -95,6 +96,7 @@ class _Evaluation:
         self.practices, self.index_dates = practices, index_dates
         self.standings = {practice: source.standing(practice) for practice in practices}
         self.outlook = False
+        self.settled: pa.Table | None = None
         self._read: set[Rows] = set()
         self._rows: dict[str, int] = {}
 
@@ -105,6 +107,9 @@ class _Evaluation:
         progress(0.0, "Finding members")
         self._open_files(program)
         self._find_candidates(program)
+        if self.settled is not None:
+            self.running.connection.register("settled", self.settled)
+            self.running.run(records.LEAVE_SETTLED)
         self._place_people()
         self._read_rows(program, plan.membership)
         self._run(program.membership(self._lists_a_join(plan.membership)))

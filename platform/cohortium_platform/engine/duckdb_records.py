@@ -24,9 +24,10 @@ from cohortium_platform.engine.duckdb_frames import rows_table
 from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
-    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER", "LATER_OF", "MATCHED",
-    "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "PERSONS", "REGISTERED", "STANDINGS", "SUBJECTS",
-    "candidates_with", "clear_codes", "insert_codes", "insert_rows", "make_codes", "make_rows", "view_of_files",
+    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER", "LATER_OF",
+    "LEAVE_SETTLED", "MATCHED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "PERSONS", "REGISTERED",
+    "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes", "insert_rows", "make_codes",
+    "make_rows", "view_of_files",
 ]  # fmt: skip
 
 CODED = ("events", "medications")
@@ -184,6 +185,11 @@ def candidates_with(table: str) -> str:
     """
     return _CANDIDATES_WITH[table]
 
+
+LEAVE_SETTLED = """
+    DELETE FROM candidates WHERE (practice, patient_id) IN (SELECT (practice, patient_id) FROM settled)
+"""
+"""Leaves out people of whom nothing has changed."""
 
 REGISTERED = """
     CREATE TEMP TABLE registered AS

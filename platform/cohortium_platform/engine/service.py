@@ -9,9 +9,10 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
+import pyarrow as pa
 from sqlmodel import Session
 
 from cohortium_platform.audit import SERVICE, Entry, record
@@ -20,15 +21,20 @@ from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
 from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
-from cohortium_platform.errors import BadInput, NotFound
+from cohortium_platform.errors import BadInput, Cancelled, CohortiumError, NotFound, Unavailable
 from cohortium_platform.records import RecordStore, snapshot_current
-from cohortium_platform.results import Count, Evaluated, ResultStore, commit, count_results, write
+from cohortium_platform.results import Count, Evaluated, Kept, ResultStore, commit, count_results, write
 from cohortium_platform.settings import Settings
 from cohortium_plugins.model import Definition, Scalar
 from cohortium_plugins.model.serialise import content_hash, scalar_to_json
 from cohortium_plugins.pack import Pack
 
-__all__ = ["Evaluation", "Request", "evaluate_tenant"]
+__all__ = [
+    "Asked", "Evaluation", "Outcome", "Request", "around_damage", "evaluate_tenant", "publish", "run", "summary",
+]  # fmt: skip
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was evaluated. The same version, hash, snapshot and dates give the same results again."""
+    """What was evaluated. The same version, hash, snapshot and dates give the same results again. `damaged` are
+    practices whose files cannot be read: they keep the results that they had.
+    """
 
     pack: str
     version: str
@@ -60,6 +68,7 @@ class Evaluation:
     counts: Sequence[Count]
     published: bool
     seconds: float
+    damaged: Sequence[str] = ()
 
 
 def evaluate_tenant(  # noqa: PLR0913 - an evaluation names all that it stands on
@@ -77,39 +86,121 @@ def evaluate_tenant(  # noqa: PLR0913 - an evaluation names all that it stands o
     Raises `NotFound` for a practice without records, and `BadInput` when nothing was loaded at all.
     """
     started = dt.datetime.now(dt.UTC)
-    records, results = RecordStore(settings.store_root, tenant_id), ResultStore(settings.store_root, tenant_id)
     with database.tenant(tenant_id) as session:
-        source = CatalogueSource(session, records, snapshot_current(session))
+        source = CatalogueSource(session, RecordStore(settings.store_root, tenant_id), snapshot_current(session))
     practices = _practices(source, request)
     days = sorted(set(request.index_dates)) or [source.records_to or started.date()]
+
+    def work(readable: CatalogueSource) -> Evaluated:
+        some = [practice for practice in practices if practice in readable.practices]
+        return run(settings, tenant_id, Asked(request, readable, some, days, started), progress)
+
+    evaluated, damaged = around_damage(source, practices, work)
+    if request.publish:
+        publish(database, settings, tenant_id, Outcome(request, evaluated, damaged), transaction=transaction)
+    return summary(Outcome(request, evaluated, damaged))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One run of the engine: a request, its records, and what of them. `settled`: people to leave out."""
+
+    request: Request
+    source: CatalogueSource
+    practices: Sequence[str]
+    days: Sequence[dt.date]
+    started: dt.datetime
+    settled: pa.Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an evaluation came to. `damaged` are practices whose files cannot be read; `kept` is what it takes over."""
+
+    request: Request
+    evaluated: Evaluated
+    damaged: Sequence[str] = ()
+    kept: Kept | None = None
+
+
+def around_damage(
+    source: CatalogueSource, practices: Sequence[str], work: Callable[[CatalogueSource], T]
+) -> tuple[T, Sequence[str]]:
+    """Work on the practices whose files can be read, and name those whose cannot.
+
+    Files are looked at one by one only when reading them failed. Raises `Unavailable` when nothing is left.
+    """
+    try:
+        return work(source), []
+    except (Cancelled, BadInput, NotFound):
+        raise
+    except CohortiumError:
+        damaged = source.damaged()
+        if not damaged:
+            raise
+        if damaged.issuperset(practices):
+            raise Unavailable(
+                f"Record files of practice {', '.join(sorted(damaged))} are missing or damaged.",
+                "Restore them from a backup, or load the practice's latest delivery again.",
+            ) from None
+        return work(source.without(damaged)), sorted(damaged.intersection(practices))
+
+
+def run(
+    settings: Settings, tenant_id: UUID, asked: Asked, progress: Callable[[float, str], None] | None = None
+) -> Evaluated:
+    """Run the engine once, and take what it found out of it. What is published carries how long it stays as it is."""
     with (
-        records.working() as temporary,
+        RecordStore(settings.store_root, tenant_id).working() as temporary,
         evaluate(
-            request.definition, source, practices, days, settings=_engine(settings, temporary), progress=progress
+            asked.request.definition,
+            asked.source,
+            asked.practices,
+            asked.days,
+            settings=EngineSettings(settings.threads, settings.memory_limit, temporary),
+            progress=progress,
+            outlook=asked.request.publish,
+            settled=asked.settled,
         ) as tables,
     ):
-        evaluated = _evaluated(request, source, practices, days, tables, started)
-    counts = count_results(evaluated.results, evaluated.windowed)
-    if request.publish:
-        written = write(results, evaluated)
-        try:
-            with (transaction or (lambda: database.tenant(tenant_id)))() as session:
-                commit(session, evaluated, written)
-                record(session, _entry(request, evaluated))
-        except BaseException:
-            results.discard(written)
-            raise
+        return _evaluated(asked, tables)
+
+
+def publish(
+    database: Database,
+    settings: Settings,
+    tenant_id: UUID,
+    outcome: Outcome,
+    *,
+    transaction: Callable[[], AbstractContextManager[Session]] | None = None,
+) -> None:
+    """Make results those that pages show: files first, then one transaction with the audit entry."""
+    results = ResultStore(settings.store_root, tenant_id)
+    written = write(results, outcome.evaluated, outcome.kept)
+    try:
+        with (transaction or (lambda: database.tenant(tenant_id)))() as session:
+            commit(session, outcome.evaluated, written, outcome.damaged)
+            record(session, _entry(outcome))
+    except BaseException:
+        results.discard(written)
+        raise
+
+
+def summary(outcome: Outcome) -> Evaluation:
+    """Say what was evaluated, with the counts at every index date that the engine was asked for."""
+    evaluated = outcome.evaluated
     return Evaluation(
         pack=evaluated.pack,
         version=evaluated.version,
         definition_hash=evaluated.definition_hash,
         snapshot=evaluated.snapshot,
-        index_dates=days,
-        practices=practices,
-        members=evaluated.listed.num_rows,
-        counts=counts,
-        published=request.publish,
-        seconds=(dt.datetime.now(dt.UTC) - started).total_seconds(),
+        index_dates=list(evaluated.index_dates),
+        practices=list(evaluated.practices),
+        members=evaluated.listed.num_rows + (0 if outcome.kept is None else outcome.kept.listed.num_rows),
+        counts=count_results(evaluated.results, evaluated.windowed),
+        published=outcome.request.publish,
+        seconds=(dt.datetime.now(dt.UTC) - evaluated.started).total_seconds(),
+        damaged=list(outcome.damaged),
     )
 
 
@@ -126,18 +217,8 @@ def _practices(source: CatalogueSource, request: Request) -> list[str]:
     return sorted(set(request.practices))
 
 
-def _engine(settings: Settings, temporary: Path) -> EngineSettings:
-    return EngineSettings(settings.threads, settings.memory_limit, temporary)
-
-
-def _evaluated(  # noqa: PLR0913, PLR0917 - an evaluation names all that it stands on
-    request: Request,
-    source: CatalogueSource,
-    practices: Sequence[str],
-    days: Sequence[dt.date],
-    tables: EvaluatedTables,
-    started: dt.datetime,
-) -> Evaluated:
+def _evaluated(asked: Asked, tables: EvaluatedTables) -> Evaluated:
+    request = asked.request
     return Evaluated(
         pack=request.pack.id,
         version=request.pack.version,
@@ -146,26 +227,28 @@ def _evaluated(  # noqa: PLR0913, PLR0917 - an evaluation names all that it stan
         indicators=[indicator.name for indicator in request.definition.indicators],
         stratifiers=[stratifier.name for stratifier in request.definition.stratifiers],
         windowed=[i.name for i in request.definition.indicators if i.due is not None and i.renews is None],
-        snapshot=source.snapshot,
-        index_dates=days,
-        practices=practices,
+        snapshot=asked.source.snapshot,
+        index_dates=asked.days,
+        practices=asked.practices,
         engine="duckdb",
-        started=started,
+        started=asked.started,
         results=tables.fetch(Kind.RESULTS),
         listed=tables.fetch(Kind.LIST),
     )
 
 
-def _entry(request: Request, evaluated: Evaluated) -> Entry:
+def _entry(outcome: Outcome) -> Entry:
+    evaluated = outcome.evaluated
     return Entry(
         action="evaluate",
         resource=f"registry/{evaluated.pack}",
-        actor=request.actor,
+        actor=outcome.request.actor,
         practices=list(evaluated.practices),
         detail={
             "version": evaluated.version,
             "definition": evaluated.definition_hash,
             "snapshot": evaluated.snapshot,
             "index_dates": [day.isoformat() for day in evaluated.index_dates],
+            **({"damaged": list(outcome.damaged)} if outcome.damaged else {}),
         },
     )

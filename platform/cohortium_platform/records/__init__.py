@@ -15,6 +15,7 @@ from cohortium_platform.records.catalogue import (
     snapshot_current,
     sources,
 )
+from cohortium_platform.records.changes import changed_practices, movers_practices
 from cohortium_platform.records.models import Load
 from cohortium_platform.records.schema import GP, SCHEMAS, RecordTable, TableSchema
 from cohortium_platform.records.store import RecordStore, StoredFile, WrittenFile
@@ -34,7 +35,9 @@ __all__ = [
     "Swept",
     "TableSchema",
     "WrittenFile",
+    "changed_practices",
     "files",
+    "movers_practices",
     "publish",
     "records_to",
     "release_snapshots",

@@ -81,6 +81,14 @@ class RecordStore:
         _sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         return WrittenFile(practice, source, table, relative, rows.num_rows, path.stat().st_size, sha256_of(path))
 
+    def is_intact(self, relative: str, size: int, sha256: str) -> bool:
+        """Tell whether a file of the catalogue is there with the bytes that were written."""
+        path = self.path(relative)
+        try:
+            return path.stat().st_size == size and sha256_of(path) == sha256
+        except OSError:
+            return False
+
     def discard(self, relative: str) -> None:
         """Remove a file that no catalogue names; nothing happens when it is gone."""
         self.path(relative).unlink(missing_ok=True)

@@ -3,12 +3,14 @@
 Here: writing and committing them, and reading them for pages. Not here: working them out (`engine`).
 """
 
+from cohortium_platform.results.former import Former, evaluated_packs, former_results
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_platform.results.reader import ListPage, ListQuery, ListRow, RegistryResults, ResultReader
 from cohortium_platform.results.store import (
     STATUS_CODES,
     Count,
     Evaluated,
+    Kept,
     ResultKind,
     ResultStore,
     WrittenResults,
@@ -22,6 +24,8 @@ __all__ = [
     "Count",
     "Evaluated",
     "Evaluation",
+    "Former",
+    "Kept",
     "ListPage",
     "ListQuery",
     "ListRow",
@@ -33,5 +37,7 @@ __all__ = [
     "WrittenResults",
     "commit",
     "count_results",
+    "evaluated_packs",
+    "former_results",
     "write",
 ]

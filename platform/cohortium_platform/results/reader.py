@@ -150,7 +150,8 @@ class RegistryResults:
         ).all()
         if not rows:
             raise NotFound(f"{pack} has no results for these practices yet.", "They are made by `cohortium evaluate`.")
-        self.evaluation = session.get_one(Evaluation, (tenant_of(session), rows[0][0]))
+        made = [session.get_one(Evaluation, (tenant_of(session), each)) for each in {row[0] for row in rows}]
+        self.evaluation = max(made, key=lambda each: (each.index_date, each.finished))
         self.practices = frozenset(practice for *_, practice in rows)
         self._scopes: dict[str, dict[str, list[str]]] = {}
         paths = {path: str(store.path(path)) for _, _, path, _ in rows}

@@ -36,6 +36,7 @@ __all__ = [
     "STATUS_CODES",
     "Count",
     "Evaluated",
+    "Kept",
     "ResultKind",
     "ResultStore",
     "WrittenResults",
@@ -107,12 +108,30 @@ class Evaluated:
     listed: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an evaluation takes over from those before for practices that it only brings forward: the files of their
+    history (practice, path, SHA-256, rows), and the rows of their counts at earlier dates; and the lines of lists of
+    people to whom nothing happened.
+    """
+
+    history: Sequence[tuple[str, str, str, int]]
+    counts: pa.Table
+    listed: pa.Table
+
+    @property
+    def practices(self) -> frozenset[str]:
+        """The practices brought forward."""
+        return frozenset(practice for practice, *_ in self.history)
+
+
 @dataclass(frozen=True)
 class WrittenResults:
-    """Files that no catalogue names yet: by kind the path, the SHA-256, and each practice's rows."""
+    """Files that no catalogue names yet: by kind the path, the SHA-256, and each practice's rows; and what is kept."""
 
     evaluation_id: UUID
     files: Mapping[ResultKind, tuple[str, str, Mapping[str, int]]]
+    kept: Kept | None = None
 
 
 class ResultStore:
@@ -136,6 +155,7 @@ class ResultStore:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         group = LIST_ROW_GROUP_ROWS if kind is ResultKind.LIST else ROW_GROUP_ROWS
         with path.open("xb") as file:
+            rows = rows.combine_chunks()  # how a table came in pieces leaves no trace in the file
             pq.write_table(rows, file, row_group_size=group, compression="zstd", store_schema=False)
             file.flush()
             os.fsync(file.fileno())
@@ -155,11 +175,14 @@ _COUNTS = """
 """
 
 _RESULTS = "SELECT * FROM results WHERE index_date = $index_date ORDER BY practice, patient_id, indicator"
-_HISTORY = "SELECT * FROM results WHERE index_date < $index_date ORDER BY practice, index_date, patient_id, indicator"
+_HISTORY = """
+    SELECT * EXCLUDE (may_change) FROM (FROM results UNION ALL BY NAME SELECT NULL::DATE AS may_change WHERE FALSE)
+    WHERE index_date < $index_date ORDER BY practice, index_date, patient_id, indicator
+"""
 
 
-def write(store: ResultStore, evaluated: Evaluated) -> WrittenResults:
-    """Write an evaluation's files. Nothing counts until `commit`."""
+def write(store: ResultStore, evaluated: Evaluated, kept: Kept | None = None) -> WrittenResults:
+    """Write an evaluation's files. Nothing counts until `commit`. The same results give the same bytes."""
     day = {"index_date": max(evaluated.index_dates)}
     with duckdb.connect() as connection:
         connection.register("results", evaluated.results)
@@ -169,13 +192,22 @@ def write(store: ResultStore, evaluated: Evaluated) -> WrittenResults:
             ResultKind.LIST: _list_table(evaluated),
             ResultKind.COUNTS: connection.sql(_COUNTS, params={"windowed": list(evaluated.windowed)}).to_arrow_table(),
         }
+    if kept is not None:
+        together = _with(tables[ResultKind.COUNTS], kept.counts)
+        keys = ["practice", "indicator", "index_date", "status", "closed"]
+        tables[ResultKind.COUNTS] = together.sort_by([(key, "ascending") for key in keys])
+        tables[ResultKind.LIST] = _sorted(_with(tables[ResultKind.LIST], kept.listed))
     files = {}
     for kind, rows in tables.items():
         counted: list[dict[str, object]] = pc.value_counts(rows.column("practice")).to_pylist()
         by_practice = {str(item["values"]): cast("int", item["counts"]) for item in counted}
+        elsewhere = kept.practices if kept is not None and kind is ResultKind.HISTORY else frozenset()
+        practices = [practice for practice in evaluated.practices if practice not in elsewhere]
+        if not practices:
+            continue
         path, sha256 = store.write(evaluated.pack, kind, rows)
-        files[kind] = (path, sha256, {practice: by_practice.get(practice, 0) for practice in evaluated.practices})
-    return WrittenResults(uuid4(), files)
+        files[kind] = (path, sha256, {practice: by_practice.get(practice, 0) for practice in practices})
+    return WrittenResults(uuid4(), files, kept)
 
 
 def _list_table(evaluated: Evaluated) -> pa.Table:
@@ -183,13 +215,23 @@ def _list_table(evaluated: Evaluated) -> pa.Table:
     is fixed text with parameters.
     """
     listed = evaluated.listed
-    kept = listed.select(["practice", "patient_id", "age", "sex", "since", "shown_code", "shown_text", "gaps", "due"])
+    names = ["practice", "patient_id", "age", "sex", "since", "shown_code", "shown_text", "gaps", "due"]
+    kept = listed.select([*names, *(name for name in ["may_change"] if name in listed.column_names)])
     elsewhere = STATUS_CODES[Status.NOT_APPLICABLE]  # an indicator of another cohort of the pack
     statuses = [listed.column(f"status:{name}").fill_null(elsewhere) for name in evaluated.indicators]
     strata = [listed.column(name) for name in evaluated.stratifiers]
     together = kept.append_column("statuses", _as_lists(statuses, listed.num_rows, pa.uint8()))
     together = together.append_column("strata", _as_lists(strata, listed.num_rows, pa.string()))
-    return together.sort_by([("practice", "ascending"), ("patient_id", "ascending")])
+    return _sorted(together)
+
+
+def _sorted(listed: pa.Table) -> pa.Table:
+    return listed.sort_by([("practice", "ascending"), ("patient_id", "ascending")])
+
+
+def _with(rows: pa.Table, more: pa.Table) -> pa.Table:
+    """Add rows that were read back from a file."""
+    return pa.concat_tables([rows, more.select(rows.column_names).cast(rows.schema)])
 
 
 def _as_lists(columns: Sequence[pa.ChunkedArray], rows: int, kind: pa.DataType) -> pa.Array:
@@ -210,12 +252,15 @@ def count_results(results: pa.Table, windowed: Sequence[str]) -> Sequence[Count]
     return [Count(p, indicator, day, Status(status), closed, n) for p, indicator, day, status, closed, n in rows]
 
 
-def commit(session: Session, evaluated: Evaluated, written: WrittenResults) -> Evaluation:
-    """Make written files the ones that count for their practices, in the caller's transaction.
+def commit(
+    session: Session, evaluated: Evaluated, written: WrittenResults, left_behind: Collection[str] = ()
+) -> Evaluation:
+    """Make written files the ones that count for their practices, in the caller's transaction. Those left behind keep
+    what they had, at the index date that they had it, or lose it when it comes from another definition.
 
     Raises `Conflict` when other practices still stand on another definition: a registry never mixes two.
     """
-    _check_one_definition(session, evaluated)
+    _check_one_definition(session, evaluated, left_behind)
     tenant, now = tenant_of(session), dt.datetime.now(dt.UTC)
     evaluation = Evaluation(
         tenant_id=tenant,
@@ -239,11 +284,12 @@ def commit(session: Session, evaluated: Evaluated, written: WrittenResults) -> E
         update(ResultFileRow)
         .where(
             col(ResultFileRow.pack) == evaluated.pack,
-            col(ResultFileRow.practice).in_(evaluated.practices),
+            col(ResultFileRow.practice).in_([*evaluated.practices, *_unfit(session, evaluated, left_behind)]),
             col(ResultFileRow.superseded).is_(None),
         )
         .values(superseded=now)
     )
+    kept = [] if written.kept is None else written.kept.history
     session.add_all(
         ResultFileRow(
             tenant_id=tenant,
@@ -255,21 +301,38 @@ def commit(session: Session, evaluated: Evaluated, written: WrittenResults) -> E
             rows=rows,
             sha256=sha256,
         )
-        for kind, (path, sha256, by_practice) in written.files.items()
-        for practice, rows in by_practice.items()
+        for kind, practice, path, sha256, rows in (
+            *((k, p, path, digest, n) for k, (path, digest, by) in written.files.items() for p, n in by.items()),
+            *((ResultKind.HISTORY, *found) for found in kept),
+        )
     )
     session.flush()
     return evaluation
 
 
-def _check_one_definition(session: Session, evaluated: Evaluated) -> None:
+def _unfit(session: Session, evaluated: Evaluated, left_behind: Collection[str]) -> Sequence[str]:
+    """Practices left behind whose results come from another definition."""
+    return session.exec(
+        select(ResultFileRow.practice)
+        .join(Evaluation, col(ResultFileRow.evaluation_id) == Evaluation.id)
+        .where(
+            ResultFileRow.pack == evaluated.pack,
+            col(ResultFileRow.practice).in_(left_behind),
+            col(ResultFileRow.superseded).is_(None),
+            Evaluation.definition_hash != evaluated.definition_hash,
+        )
+        .distinct()
+    ).all()
+
+
+def _check_one_definition(session: Session, evaluated: Evaluated, left_behind: Collection[str]) -> None:
     others = session.exec(
         select(col(Evaluation.definition_hash), col(Evaluation.index_date))
         .join(ResultFileRow, col(ResultFileRow.evaluation_id) == Evaluation.id)
         .where(
             ResultFileRow.pack == evaluated.pack,
             col(ResultFileRow.superseded).is_(None),
-            col(ResultFileRow.practice).not_in(evaluated.practices),
+            col(ResultFileRow.practice).not_in([*evaluated.practices, *left_behind]),
         )
         .distinct()
     ).all()

@@ -21,6 +21,7 @@ from cohortium_platform.settings import Settings
 from cohortium_plugins.importing import ImportOptions
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.organisations import load_graph
+from cohortium_tenants.packs import ask_to_refresh
 
 __all__ = ["LoadOptions", "load_delivery"]
 
@@ -34,8 +35,8 @@ def load_delivery(  # noqa: PLR0913, PLR0917 - a load names all that it stands o
     options: ImportOptions,
     how: LoadOptions,
 ) -> LoadResult:
-    """Load a delivery whole or not at all; with a new snapshot comes the job that brings the tenant's published tables
-    up to it. Raises what `ingest.service.load` raises.
+    """Load a delivery whole or not at all; with a new snapshot come the jobs that bring the tenant's published tables
+    and the results of its registries up to it. Raises what `ingest.service.load` raises.
     """
     with database.tenant(tenant_id) as session:
         keys = open_keys(session, key_encryption)
@@ -45,6 +46,7 @@ def load_delivery(  # noqa: PLR0913, PLR0917 - a load names all that it stands o
     def on_commit(session: Session, result: LoadResult) -> None:
         if result.snapshot is not None:
             ask_to_publish(session, how.requester.actor)
+            ask_to_refresh(session, how.requester.actor)
         if how.on_commit is not None:
             how.on_commit(session, result)
 

@@ -9,15 +9,18 @@ from cohortium_tenants.packs.service import (
     enabled_packs,
     local_codes,
 )
-from cohortium_tenants.packs.tasks import EVALUATE, EvaluatePack
+from cohortium_tenants.packs.tasks import EVALUATE, REFRESH, EvaluatePack, RefreshPack, ask_to_refresh
 
 __all__ = [
     "EVALUATE",
+    "REFRESH",
     "EnabledPack",
     "EvaluatePack",
     "LocalCode",
+    "RefreshPack",
     "TenantDefinition",
     "add_local_code",
+    "ask_to_refresh",
     "definition_of",
     "enable_pack",
     "enabled_packs",

@@ -1,17 +1,26 @@
-"""Evaluating an enabled pack as a job."""
+"""Evaluating an enabled pack as a job, and bringing its results up to date."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
+from sqlmodel import Session
+
+from cohortium_platform.engine.refresh import refresh_tenant
 from cohortium_platform.engine.service import Request, evaluate_tenant
-from cohortium_platform.jobs import JobContext, JobKind
+from cohortium_platform.jobs import JobContext, JobKind, enqueue
 from cohortium_platform.jobs.kinds import JobResult
+from cohortium_platform.records import snapshot_current
+from cohortium_platform.results import evaluated_packs
 from cohortium_platform.settings import load_settings
-from cohortium_tenants.packs.service import definition_of
+from cohortium_tenants.packs.service import definition_of, enabled_packs
 
-__all__ = ["EVALUATE", "KINDS", "EvaluatePack"]
+__all__ = ["EVALUATE", "KINDS", "REFRESH", "EvaluatePack", "RefreshPack", "ask_to_refresh"]
+
+MOST_ROUNDS = 10
+"""A refresh that finds a newer snapshot at its end begins again, but not for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,53 @@ def _evaluate(context: JobContext, asked: EvaluatePack) -> JobResult | None:
         context.progress,
         transaction=context.transaction,
     )
-    return {"members": done.members, "practices": len(done.practices), "snapshot": done.snapshot}
+    outcome = {"members": done.members, "practices": len(done.practices), "snapshot": done.snapshot}
+    return {**outcome, "damaged": list(done.damaged)} if done.damaged else outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshPack:
+    """Which pack to bring up to date, to which day (None: the day the records run to, never back)."""
+
+    pack: str
+    to: date | None = None
+    actor: str = "service"
+
+
+def _refresh(context: JobContext, asked: RefreshPack) -> JobResult | None:
+    """Work out what can have changed. While this ran, a load may have found it running and asked for no other: then
+    there is a newer snapshot, and it begins again.
+    """
+    whole: set[str] = set()
+    for _ in range(MOST_ROUNDS):
+        with context.database.tenant(context.tenant_id) as session:
+            found, snapshot = definition_of(session, asked.pack), snapshot_current(session)
+        request = Request(found.pack, found.definition, found.parameters, actor=asked.actor)
+        done = refresh_tenant(
+            context.database,
+            load_settings(),
+            context.tenant_id,
+            request,
+            context.progress,
+            to=asked.to,
+            transaction=context.transaction,
+        )
+        whole.update(done.whole)
+        with context.database.tenant(context.tenant_id) as session:
+            if snapshot_current(session) == snapshot:
+                break
+    damaged = [] if done.evaluation is None else list(done.evaluation.damaged)
+    outcome = {"index_date": done.index_date.isoformat(), "practices": sorted(whole), "kept": done.kept}
+    return {**outcome, "damaged": damaged} if damaged else outcome
+
+
+def ask_to_refresh(session: Session, actor: str) -> list[UUID]:
+    """Ask, in the caller's transaction, that every registry that has results be brought up to the newest snapshot."""
+    enabled = {row.pack for row in enabled_packs(session)}
+    packs = sorted(enabled & evaluated_packs(session))
+    return [enqueue(session, None, REFRESH, RefreshPack(pack, actor=actor), requested_by=actor) for pack in packs]
 
 
 EVALUATE = JobKind("evaluate", EvaluatePack, _evaluate, unique=lambda asked: asked.pack)
-KINDS = [EVALUATE]
+REFRESH = JobKind("refresh", RefreshPack, _refresh, unique=lambda asked: asked.pack)
+KINDS = [EVALUATE, REFRESH]
