@@ -6,9 +6,11 @@ for its own, so that none needs to clean up after another.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,10 +18,17 @@ import pytest
 from pydantic import SecretStr
 
 from cohortium_platform.database import Database
+from cohortium_platform.engine.control import EngineSettings
+from cohortium_platform.engine.evaluated import EvaluatedTables
+from cohortium_platform.engine.golden import answer_of, record_files
+from cohortium_platform.engine.source import RecordSource
 from cohortium_platform.keys import FileKeyEncryption, KeyEncryption, TenantKeys
 from cohortium_platform.migrations import migrate
 from cohortium_platform.services import Services, embedded_services
 from cohortium_platform.settings import Settings
+from cohortium_plugins.golden import Answer, Engine
+from cohortium_plugins.model import Definition
+from cohortium_plugins.record import Record
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.tenants import Tenant, create_tenant
 
@@ -108,3 +117,36 @@ def tenant_keys(database: Database, key_encryption: KeyEncryption, tenant: Tenan
     """The keys of `tenant`."""
     with database.tenant(tenant.id) as session:
         return open_keys(session, key_encryption)
+
+
+@pytest.fixture(scope="session")
+def by_spark() -> Callable[..., EvaluatedTables]:
+    """The Spark engine in a driver of this process. Tests that use it stand in the xdist group `spark`, so that one
+    Java machine serves them all.
+    """
+    from cohortium_platform.engine.spark import evaluate  # noqa: PLC0415 - PySpark takes a second to import
+
+    # Short runs over few rows: thorough compilation costs them more than it gives, twice the time of the whole.
+    os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    settings = EngineSettings(threads=2, memory_limit="2GB")
+
+    def by_spark(
+        definition: Definition, source: RecordSource, practices: Sequence[str], index_dates: Sequence[date]
+    ) -> EvaluatedTables:
+        return evaluate(definition, source, practices, index_dates, settings=settings)
+
+    return by_spark
+
+
+@pytest.fixture(scope="session")
+def spark_engine(by_spark: Callable[..., EvaluatedTables]) -> Engine:
+    """Spark as golden patients are run on it."""
+
+    def engine(definition: Definition, records: Sequence[Record], index_dates: Sequence[date], /) -> Answer:
+        with tempfile.TemporaryDirectory() as folder:
+            source = record_files(records, Path(folder))
+            practices = sorted({record.practice for record in records})
+            with by_spark(definition, source, practices, index_dates) as tables:
+                return answer_of(tables, definition)
+
+    return engine

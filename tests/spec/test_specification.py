@@ -4,6 +4,7 @@ Expected values are worked out by hand from what the operations' docstrings say.
 manual anew at docs/language/; without it a test holds the manual to the tables.
 """
 
+import dataclasses
 import os
 import tomllib
 from datetime import date
@@ -149,15 +150,18 @@ def part(name, **given):
 
 def evaluate(engine, indicator, cohort, rows):
     definition = Definition(LISTS, (), (cohort,), (indicator,))
-    # A practice stands as a whole: rows that say the same of it go together.
-    records = [record(number, row) for number, row in enumerate(rows, start=1)]
+    results, records = {}, [record(number, row) for number, row in enumerate(rows, start=1)]
+    for group in standing_together(records):
+        results |= {result.patient_id: result for result in ENGINES[engine](definition, group, [INDEX_DATE]).results}
+    return [results[each.patient_id] for each in records]
+
+
+def standing_together(records):
+    """A practice stands as a whole: records that say the same of it go together."""
     together = {}
     for each in records:
         together.setdefault((each.missing, each.records_to), []).append(each)
-    results = {}
-    for group in together.values():
-        results |= {result.patient_id: result for result in ENGINES[engine](definition, group, [INDEX_DATE]).results}
-    return [results[each.patient_id] for each in records]
+    return together.values()
 
 
 TABLES = [(name, table) for name, chapter in CHAPTERS.items() for table in chapter.get("table", ())]
@@ -169,7 +173,11 @@ STATUSES = [(name, table) for name, chapter in CHAPTERS.items() for table in cha
 def test_values(engine, name, table):
     del name
     series = rule_of(table["rule"])
-    answers = evaluate(engine, showing(series), everyone, table["rows"])
+    assert_values(table, evaluate(engine, showing(series), everyone, table["rows"]))
+
+
+def assert_values(table, answers):
+    series = rule_of(table["rule"])
     assert [value_of(answer, series) for answer in answers] == [row["is"] for row in table["rows"]]
 
 
@@ -177,10 +185,16 @@ def test_values(engine, name, table):
 @pytest.mark.parametrize(("name", "table"), STATUSES, ids=[table["title"] for _, table in STATUSES])
 def test_statuses(engine, name, table):
     del name
+    assert_statuses(table, evaluate(engine, measure(table), joined_with_b, table["rows"]))
+
+
+def measure(table):
     parts = eval(f"dict({table['indicator']})", {**VOCABULARY, "part": part})  # noqa: S307 - a rule of our own tables
     make = VOCABULARY[table.get("made_by", "Indicator")]
-    indicator = make("measure", title="Measure", cohort=joined_with_b, source="x", **parts)
-    answers = evaluate(engine, indicator, joined_with_b, table["rows"])
+    return make("measure", title="Measure", cohort=joined_with_b, source="x", **parts)
+
+
+def assert_statuses(table, answers):
     for row, answer in zip(table["rows"], answers, strict=True):
         found = {
             "status": answer.status.value, "reason": answer.reason, "due_date": answer.due_date,
@@ -188,6 +202,46 @@ def test_statuses(engine, name, table):
         }  # fmt: skip
         expected = {name: row.get(name) for name in found} | {"due_now": row.get("due_now", False)}
         assert found == expected
+
+
+# --- the same on Spark ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def spark_answers(spark_engine):
+    """What Spark says of every row of every table: an indicator a table and a patient a row, in a few runs, since Spark
+    takes seconds to begin.
+    """
+    asked = [(showing(rule_of(table["rule"])), everyone, table) for _, table in TABLES]
+    asked += [(measure(table), joined_with_b, table) for _, table in STATUSES]
+    numbered = [dataclasses.replace(indicator, name=f"i{n}") for n, (indicator, _, _) in enumerate(asked)]
+    rows = [(n, row) for n, (_, _, table) in enumerate(asked) for row in table["rows"]]
+    records = [record(number, row) for number, (_, row) in enumerate(rows)]
+    found = {}
+    for group in standing_together(records):
+        tables = dict.fromkeys(rows[each.patient_id][0] for each in group)
+        definition = Definition(LISTS, (), (everyone, joined_with_b), tuple(numbered[n] for n in tables))
+        for result in spark_engine(definition, group, [INDEX_DATE]).results:
+            if result.indicator == f"i{rows[result.patient_id][0]}":
+                found[result.patient_id] = result
+    by_table = {}
+    for number, (n, _) in enumerate(rows):
+        by_table.setdefault(asked[n][2]["title"], []).append(found[number])
+    return by_table
+
+
+@pytest.mark.xdist_group("spark")
+@pytest.mark.parametrize(("name", "table"), TABLES, ids=[f"{name}: {table['title']}" for name, table in TABLES])
+def test_values_on_spark(spark_answers, name, table):
+    del name
+    assert_values(table, spark_answers[table["title"]])
+
+
+@pytest.mark.xdist_group("spark")
+@pytest.mark.parametrize(("name", "table"), STATUSES, ids=[table["title"] for _, table in STATUSES])
+def test_statuses_on_spark(spark_answers, name, table):
+    del name
+    assert_statuses(table, spark_answers[table["title"]])
 
 
 # --- nothing is left out ------------------------------------------------------------------------------------------

@@ -41,6 +41,11 @@ class Bindings:
         """Give a name to an expression."""
         self._made[name] = Binding(expression, stage, fixed)
 
+    def fix(self, name: str) -> None:
+        """Keep an expression a column of its own, even if it is used once: where it is used would work it out anew."""
+        if name in self._made:
+            self._made[name].fixed = True
+
     def stage(self, name: str) -> int:
         """Give the stage in which a name is known; columns of the source are known in stage 0."""
         return self._made[name].stage if name in self._made else 0

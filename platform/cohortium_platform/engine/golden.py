@@ -23,7 +23,7 @@ from cohortium_plugins.golden import Answer
 from cohortium_plugins.model import Definition, Status
 from cohortium_plugins.record import Member, Record, Result
 
-__all__ = ["duckdb_engine", "record_files"]
+__all__ = ["answer_of", "duckdb_engine", "record_files"]
 
 
 def duckdb_engine(definition: Definition, records: Sequence[Record], index_dates: Sequence[date]) -> Answer:
@@ -32,7 +32,12 @@ def duckdb_engine(definition: Definition, records: Sequence[Record], index_dates
         source = record_files(records, Path(folder))
         practices = sorted({record.practice for record in records})
         with evaluate(definition, source, practices, list(index_dates)) as tables:
-            return Answer(list(_results(tables)), list(_members(tables, definition)))
+            return answer_of(tables, definition)
+
+
+def answer_of(tables: EvaluatedTables, definition: Definition) -> Answer:
+    """Read an engine's tables as golden patients are compared with."""
+    return Answer(list(_results(tables)), list(_members(tables, definition)))
 
 
 def record_files(records: Sequence[Record], folder: Path) -> RecordFiles:

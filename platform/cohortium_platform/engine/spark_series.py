@@ -351,9 +351,7 @@ def _coalesce(scope: Scope, node: nodes.Coalesce) -> Compiled:
         if unsure is not None:
             values.append((sql.is_known(unsure), spark_sql.NULL(node.type)))
             reasons.append((sql.is_known(unsure.copy()), unsure.copy()))
-    return Compiled(
-        sql.case(values, spark_sql.NULL(node.type)), sql.case(reasons, spark_sql.NULL(ValueType.TEXT))
-    )
+    return Compiled(sql.case(values, spark_sql.NULL(node.type)), sql.case(reasons, spark_sql.NULL(ValueType.TEXT)))
 
 
 def _count_true(scope: Scope, node: nodes.CountTrue) -> Compiled:

@@ -153,7 +153,9 @@ def finite(number: Sql, name: str = "number") -> Sql:
     """Write a number, or unknown when it has grown beyond what a double holds: no comparison holds for NaN but with
     what is greater, and Spark takes NaN for the greatest.
     """
-    return let([number], lambda it: sql.case([(sql.binary(exp.LTE, sql.call("abs", it()), _number(_MOST)), it())]), name)
+    return let(
+        [number], lambda it: sql.case([(sql.binary(exp.LTE, sql.call("abs", it()), _number(_MOST)), it())]), name
+    )
 
 
 def rendered(statement: Sql) -> str:
