@@ -449,13 +449,12 @@ class Frame(_Spoken):
         if not isinstance(condition, BoolSeries):
             raise DefinitionError("where() takes a condition.", 'Write where(value >= 30), or where(kind == "mobile").')
         columns = nodes.TABLES[self.node.table]
-        for node in nodes.walk(condition.node):
+        for node in nodes.own_parts(condition.node):
             if isinstance(node, nodes.RowValue) and node.column not in columns:
                 raise DefinitionError(
                     f"Rows of {self.node.table} have no {node.column}.", f"They have {', '.join(columns)}."
                 )
-            if isinstance(node, nodes.Series):
-                check_units(node, unit_of_frame(self.node))
+            check_units(node, unit_of_frame(self.node))
         kept = nodes.Filter(self.node, condition.node)
         if (conflict := windows.conflict_in_frame(kept)) is not None:
             raise DefinitionError(f"This frame can never hold a row. {conflict}", "Swap or widen the bounds.")

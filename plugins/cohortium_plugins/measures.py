@@ -7,6 +7,7 @@ is in the unit of the other side. Not here: what a conversion does to a row (`mo
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ def unit_of_frame(frame: nodes.Frame) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=50_000)
 def unit_of(node: nodes.Series, row: str | None = None) -> str | None:
     """Give the unit that a number is in; None when it has none. `row` is that of the rows a condition looks at."""
     if isinstance(node, nodes.PickValue):

@@ -76,18 +76,10 @@ def mentioned_categories(definition: Definition) -> Iterator[Mention]:
     for node in nodes.walk(*definition.roots()):
         if isinstance(node, nodes.Filter):
             codelist = nodes.rows_of(node).codelist
-            for part in _about_row(node.condition):
+            for part in nodes.own_parts(node.condition):
                 yield from _mentions(definition, part, codelist, node)
         else:
             yield from _mentions(definition, node, None, node)
-
-
-def _about_row(condition: nodes.Series) -> Iterator[nodes.Series]:
-    """Yield a condition and all that it is made of, but for what stands in other frames."""
-    yield condition
-    for child in nodes.children(condition):
-        if isinstance(child, nodes.Series):
-            yield from _about_row(child)
 
 
 def _mentions(definition: Definition, node: Node, codelist: str | None, owner: Node) -> Iterator[Mention]:

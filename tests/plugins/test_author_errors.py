@@ -180,6 +180,8 @@ def test_a_window_that_can_never_hold_is_refused(write):
         lambda: a.where_category("x", "y").where_category("y", "z"),
         lambda: a.where((value > 5) | (value < 4)),
         lambda: a.between(index_date - years(1), index_date - months(12)),
+        lambda: a.on_or_after(consultations().where(kind == "home").latest().date),
+        lambda: a.where(value > 5).on_or_after(a.where(value < 4).latest().date),
     ],
 )
 def test_a_window_that_may_hold_is_not(write):

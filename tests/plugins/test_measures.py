@@ -59,6 +59,8 @@ def test_numbers_without_a_unit_take_that_of_the_other_side():
     for written in (new > 48, new > bare, new - 5, new * 2, new > patient.age, coalesce(new, 0)):
         assert isinstance(written.node, nodes.Series)
     events("hba1c").measured(HBA1C).where(value >= bare)
+    in_percent = events("hba1c").measured(PERCENT)
+    events("hba1c").measured(HBA1C).on_or_after(in_percent.where(value > old).latest().date)
 
 
 def test_the_unit_of_what_is_reckoned():

@@ -23,7 +23,8 @@ __all__ = [
     "FACTS", "ROW_COLUMNS", "TABLES", "And", "Arithmetic", "ArithmeticOp", "Case", "Coalesce", "Compare", "CompareOp",
     "Constant", "Count", "CountTrue", "DateAdd", "DateDifference", "Exists", "Extreme", "Filter", "FirstOfEach",
     "Frame", "How", "InUnit", "IndexDate", "IsIn", "IsMissing", "Mean", "Near", "Node", "Not", "Or", "ParameterValue",
-    "PatientFact", "Pick", "PickValue", "RowValue", "Rows", "SeasonStart", "Series", "children", "rows_of", "walk",
+    "PatientFact", "Pick", "PickValue", "RowValue", "Rows", "SeasonStart", "Series", "children", "own_parts", "rows_of",
+    "walk",
 ]  # fmt: skip
 
 FACTS: dict[str, ValueType] = {
@@ -514,6 +515,18 @@ def children(node: Node) -> Iterator[Node]:
             yield value
         elif isinstance(value, tuple):
             yield from (item for item in value if isinstance(item, Node))
+
+
+def own_parts(series: Series) -> Iterator[Series]:
+    """Yield a series and every series that it is made of, each once; what stands inside a frame or pick is not."""
+    seen: dict[Series, None] = {series: None}
+    stack = [series]
+    while stack:
+        part = stack.pop()
+        yield part
+        new = [child for child in children(part) if isinstance(child, Series) and child not in seen]
+        seen.update(dict.fromkeys(new))
+        stack.extend(new)
 
 
 def walk(*roots: Node) -> Iterator[Node]:
