@@ -76,7 +76,7 @@ class Former:
         with duckdb.connect() as connection:
             if settled is not None:
                 connection.register("settled", settled)
-            return connection.execute(query, {**scope, **parameters}).to_arrow_table()
+            return connection.sql(query, params={**scope, **parameters}).to_arrow_table()
 
 
 _SCOPED = """
