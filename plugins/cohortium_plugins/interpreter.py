@@ -324,6 +324,11 @@ def _count(evaluation: Evaluation, node: nodes.Count) -> Value:
     return Value(None, rows.reason) if rows.reason else Value(float(len(rows.rows)))
 
 
+def _count_days(evaluation: Evaluation, node: nodes.CountDays) -> Value:
+    rows = evaluation.frame(node.frame)
+    return Value(None, rows.reason) if rows.reason else Value(float(len({row.date for row, _ in rows.rows})))
+
+
 def _mean(evaluation: Evaluation, node: nodes.Mean) -> Value:
     rows = evaluation.frame(node.frame)
     numbers = [row.value for row, _ in rows.rows if row.value is not None]
@@ -476,6 +481,7 @@ _MEANINGS: Mapping[type[nodes.Series], Callable[..., Value]] = {
     nodes.PickValue: _pick_value,
     nodes.Exists: _exists,
     nodes.Count: _count,
+    nodes.CountDays: _count_days,
     nodes.Mean: _mean,
     nodes.Compare: _compare,
     nodes.IsIn: _is_in,

@@ -571,6 +571,11 @@ class Frame(_Spoken):
         return NumberSeries(nodes.Count(self.node))
 
     @property
+    def count_days(self) -> NumberSeries:
+        """On how many days there is a row."""
+        return NumberSeries(nodes.CountDays(self.node))
+
+    @property
     def mean(self) -> NumberSeries:
         """The mean of the rows' values."""
         self._needs_values()

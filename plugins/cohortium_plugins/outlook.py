@@ -365,6 +365,7 @@ SERIES_OUTLOOKS: Mapping[type[nodes.Series], Callable[..., date]] = {
     nodes.PickValue: _pick_value,
     nodes.Exists: _exists,
     nodes.Count: _whole_frame,
+    nodes.CountDays: _whole_frame,
     nodes.Mean: _whole_frame,
     nodes.Compare: _compare,
     nodes.IsIn: _strict,

@@ -506,6 +506,7 @@ _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.PatientFact: lambda _words, node: FACTS[node.name],
     nodes.Exists: _exists,
     nodes.Count: lambda words, node: f"the number of {_frame(words, node.frame)}",
+    nodes.CountDays: lambda words, node: f"the number of days with {_frame(words, node.frame)}",
     nodes.Mean: lambda words, node: f"the mean value of {_frame(words, node.frame)}",
     nodes.Compare: _compare,
     nodes.IsIn: _is_in,

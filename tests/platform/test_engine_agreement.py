@@ -205,6 +205,7 @@ MAKERS = [
     Maker(nodes.PickValue, (DATE, NUMBER, TEXT, CODE), pick_value),
     Maker(nodes.Exists, (BOOL,), lambda d, _k, depth, _t: nodes.Exists(d.frame(depth - 1))),
     Maker(nodes.Count, (NUMBER,), lambda d, _k, depth, _t: nodes.Count(d.frame(depth - 1))),
+    Maker(nodes.CountDays, (NUMBER,), lambda d, _k, depth, _t: nodes.CountDays(d.frame(depth - 1))),
     Maker(nodes.Mean, (NUMBER,), lambda d, _k, depth, _t: nodes.Mean(d.frame(depth - 1, "events"))),
     Maker(nodes.Compare, (BOOL,), compare),
     Maker(nodes.IsIn, (BOOL,), is_in),

@@ -228,6 +228,11 @@ def _count(scope: RowScope, node: nodes.Count) -> Sql:
     return sql.call("count", scope.member(node.frame))
 
 
+def _count_days(scope: RowScope, node: nodes.CountDays) -> Sql:
+    day = sql.case([(sql.is_known(scope.member(node.frame)), scope.row("date"))])
+    return sql.call("count", exp.Distinct(expressions=[day]))
+
+
 def _mean(scope: RowScope, node: nodes.Mean) -> Sql:
     """Sum in the order of the rows, which fixes the last digit, and divide once."""
 
@@ -250,6 +255,7 @@ def _days(scope: RowScope, node: Days) -> Sql:
 AGGREGATE_METHODS: Mapping[type[Series | Days], Callable[..., Sql]] = {
     nodes.Exists: _exists,
     nodes.Count: _count,
+    nodes.CountDays: _count_days,
     nodes.Mean: _mean,
     Days: _days,
 }

@@ -340,6 +340,7 @@ _METHODS: Mapping[type[Series], Callable[..., Sql | None]] = {
     nodes.PatientFact: _records_to,
     nodes.Exists: _taken,
     nodes.Count: _taken,
+    nodes.CountDays: _taken,
     nodes.Mean: _taken,
     nodes.PickValue: _pick_value,
     nodes.Compare: _compare,

@@ -369,6 +369,7 @@ SERIES_METHODS: Mapping[type[Series], Callable[..., Compiled]] = {
     nodes.PickValue: _taken,
     nodes.Exists: _taken,
     nodes.Count: _taken,
+    nodes.CountDays: _taken,
     nodes.Mean: _taken,
     nodes.Compare: _compare,
     nodes.IsIn: _is_in,

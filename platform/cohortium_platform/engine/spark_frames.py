@@ -224,6 +224,11 @@ def _count(rows: Sql) -> Sql:
     return spark_sql.cast(sql.call("size", rows), ValueType.NUMBER)
 
 
+def _count_days(rows: Sql) -> Sql:
+    days = spark_sql.transformed(rows, ROW, _row_field("date"))
+    return spark_sql.cast(sql.call("size", sql.call("array_distinct", days)), ValueType.NUMBER)
+
+
 def _mean(rows: Sql) -> Sql:
     """Add in the order of the rows, one by one, which fixes the last digit, and divide once."""
     values = spark_sql.transformed(rows, ROW, _row_field("value"))
@@ -242,6 +247,7 @@ def _mean(rows: Sql) -> Sql:
 TAKEN_METHODS: Mapping[type[Series], Callable[[Sql], Sql]] = {
     nodes.Exists: _exists,
     nodes.Count: _count,
+    nodes.CountDays: _count_days,
     nodes.Mean: _mean,
 }
 

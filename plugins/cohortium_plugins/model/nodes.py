@@ -21,10 +21,10 @@ from cohortium_plugins.model.values import Conversion, Scalar, Unit, ValueType
 
 __all__ = [
     "FACTS", "ROW_COLUMNS", "TABLES", "And", "Arithmetic", "ArithmeticOp", "Case", "Coalesce", "Compare", "CompareOp",
-    "Constant", "Count", "CountTrue", "DateAdd", "DateDifference", "Exists", "Extreme", "Filter", "FirstOfEach",
-    "Frame", "How", "InUnit", "IndexDate", "IsIn", "IsMissing", "Mean", "Near", "Node", "Not", "Or", "ParameterValue",
-    "PatientFact", "Pick", "PickValue", "RowValue", "Rows", "SeasonStart", "Series", "children", "own_parts", "rows_of",
-    "walk",
+    "Constant", "Count", "CountDays", "CountTrue", "DateAdd", "DateDifference", "Exists", "Extreme", "Filter",
+    "FirstOfEach", "Frame", "How", "InUnit", "IndexDate", "IsIn", "IsMissing", "Mean", "Near", "Node", "Not", "Or",
+    "ParameterValue", "PatientFact", "Pick", "PickValue", "RowValue", "Rows", "SeasonStart", "Series", "children",
+    "own_parts", "rows_of", "walk",
 ]  # fmt: skip
 
 FACTS: dict[str, ValueType] = {
@@ -334,6 +334,11 @@ class Count(_NumberSeries):
     """How many rows the frame has; 0 when none."""
 
     frame: Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountDays(Count):
+    """On how many days there is a row: one letter sent twice on a day is one invitation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
