@@ -454,9 +454,11 @@ def _extreme(words: Words, node: nodes.Extreme) -> str:
 
 def _coalesce(words: Words, node: nodes.Coalesce) -> str:
     *first, last = node.operands
+    if not first:
+        return words.of(last)
     known = [_inner(words, item) for item in first]
     of = known[0] if len(known) == 1 else f"the first known of {listed(known, 'and')}"
-    if isinstance(last, nodes.Constant) and first:
+    if isinstance(last, nodes.Constant):
         return f"{of}, or {words.of(last)} where that is not known"
     return f"the first known of {listed([*known, _inner(words, last)], 'and')}"
 
