@@ -59,6 +59,9 @@ def conflict(conditions: Iterable[nodes.Series]) -> str | None:
 
 def conflict_in_frame(frame: nodes.Frame) -> str | None:
     """Say why no row can ever be in a frame; None when one may."""
+    for part in _chain(frame):
+        if isinstance(part, nodes.Near) and wrong_way_round(part.first, part.last):
+            return "The window around each row ends before it begins."
     return _conflict(_conditions(frame))
 
 
@@ -71,11 +74,17 @@ def wrong_way_round(low: nodes.Series, high: nodes.Series) -> bool:
 def _conditions(frame: nodes.Frame) -> Iterator[tuple[nodes.Series, int]]:
     """Yield the conditions on the way from a frame to its rows, with the number of conversions after them."""
     conversions = 0
-    while not isinstance(frame, nodes.Rows):
-        if isinstance(frame, nodes.InUnit):
+    for part in _chain(frame):
+        if isinstance(part, nodes.InUnit):
             conversions += 1
-        if isinstance(frame, nodes.Filter):
-            yield from ((part, conversions) for part in _parts(frame.condition))
+        if isinstance(part, nodes.Filter):
+            yield from ((condition, conversions) for condition in _parts(part.condition))
+
+
+def _chain(frame: nodes.Frame) -> Iterator[nodes.Frame]:
+    """Yield a frame and those that its rows come through, down to the table's."""
+    while not isinstance(frame, nodes.Rows):
+        yield frame
         frame = next(child for child in nodes.children(frame) if isinstance(child, nodes.Frame))
 
 

@@ -24,7 +24,7 @@ from cohortium_plugins.language import (
     value,
     when,
 )
-from cohortium_plugins.model import Code, Codelist, nodes
+from cohortium_plugins.model import Code, Codelist, ValueType, nodes
 from cohortium_plugins.pack import Pack
 
 GUIDE = Path(__file__).parents[2] / "docs" / "pack-developer" / "checking-a-pack.md"
@@ -159,6 +159,12 @@ TRIPPED = {
 @pytest.mark.parametrize("check", TRIPPED, ids=[" ".join(check) for check in TRIPPED])
 def test_each_check_finds_what_it_is_for(check):
     assert check in found(TRIPPED[check]())
+
+
+def test_a_window_around_rows_that_ends_before_it_begins_is_found():
+    five, six = (nodes.Constant(days(-count), ValueType.DURATION) for count in (5, 6))
+    near = nodes.Near(events("done").node, events("illness").node, five, six)
+    assert {("window", "error"), ("never-met", "error")} <= found(built_by_hand(near))
 
 
 def test_a_parameter_without_use_is_found():

@@ -41,11 +41,11 @@ def check_rules(pack: Pack) -> Iterator[Finding]:
 
 def _check_windows(pack: Pack) -> Iterator[Finding]:
     for subject, roots in rules_by_name(pack.definition).items():
-        said = {conflict_in_frame(node): node for node in nodes.walk(*roots) if isinstance(node, nodes.Filter)}
-        for message in (message for message in said if message is not None):
-            yield _error(
-                pack, "window", subject, f"A frame can never hold a row. {message}", "Swap or widen the bounds."
-            )
+        frames = (node for node in nodes.walk(*roots) if isinstance(node, nodes.Filter | nodes.Near))
+        for message in dict.fromkeys(conflict_in_frame(frame) for frame in frames):
+            if message is not None:
+                said = f"A frame can never hold a row. {message}"
+                yield _error(pack, "window", subject, said, "Swap or widen the bounds.")
 
 
 def _check_parts(pack: Pack) -> Iterator[Finding]:
