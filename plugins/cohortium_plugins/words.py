@@ -1,7 +1,7 @@
-"""A definition in plain English, for a clinician to read and sign.
+"""A rule in plain English.
 
-Every kind of node has its words here; a test fails on one that has none. Not here: values (`explain`), the fixed words
-(`wording`).
+Every kind of node has its words here; a test fails on one that has none. Not here: whole definitions (`statement`),
+values (`explain`), the fixed words (`wording`).
 """
 
 # Longer than 400 lines because each node type has its words here, one beside the other.
@@ -14,15 +14,7 @@ from itertools import pairwise
 
 from cohortium_plugins.measures import unit_of_frame
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.definition import (
-    Adjustment,
-    Codelist,
-    Cohort,
-    Definition,
-    Indicator,
-    Parameter,
-    Stratifier,
-)
+from cohortium_plugins.model.definition import Codelist
 from cohortium_plugins.model.nodes import CompareOp, How
 from cohortium_plugins.model.values import Duration, Scalar, Unit
 from cohortium_plugins.wording import (
@@ -32,7 +24,6 @@ from cohortium_plugins.wording import (
     DATE_COMPARISONS,
     EXTREMES,
     FACTS,
-    JOINED,
     PICKS,
     RANGES,
     ROW_COMPARISONS,
@@ -67,70 +58,6 @@ class Words:
         """Give a code with the term it has in one of the codelists."""
         found = (c.by_code[code].term for c in self.codelists.values() if isinstance(code, int) and code in c.by_code)
         return f"‘{plain_term(next(found, str(code)))}’"
-
-    def definition(self, definition: Definition) -> str:
-        """Give the whole definition as Markdown."""
-        parts = [self.cohort(cohort) for cohort in definition.cohorts]
-        for indicator in definition.indicators:
-            joined = definition.cohort(indicator.cohort).since
-            parts.append(Words(self.codelists, {joined: JOINED}).indicator(indicator))
-        if definition.stratifiers:
-            parts += ["## How people are grouped", ""]
-            parts += [self.stratifier(stratifier) for stratifier in definition.stratifiers]
-        if definition.parameters:
-            parts += ["## What a tenant can choose", ""]
-            parts += [f"- {self.parameter(parameter)}" for parameter in definition.parameters]
-            parts.append("")
-        measured = dict.fromkeys(
-            unit_in_words(n) for n in nodes.walk(*definition.roots()) if isinstance(n, nodes.InUnit)
-        )
-        if measured:
-            parts += ["## Units", "", *(f"- {said}" for said in measured), ""]
-        return "\n".join(parts)
-
-    def cohort(self, cohort: Cohort) -> str:
-        """Give a cohort's words as Markdown."""
-        lines = [f"## {cohort.title}", "", cohort.description, ""]
-        lines += [f"- Members: {self.of(cohort.members)}.", f"- Since: {self.of(cohort.since)}."]
-        if cohort.reference:
-            lines.append(f"- Should agree with: {cohort.reference}.")
-        return "\n".join([*lines, f"- Source: {cohort.source}.", ""])
-
-    def indicator(self, indicator: Indicator) -> str:
-        """Give an indicator's words as Markdown."""
-        lines = [f"### {indicator.title}", "", indicator.description, ""]
-        lines += [f"- Applies when: {self.of(indicator.applies)}.", f"- Met when: {self.of(indicator.met)}."]
-        if indicator.due is not None:
-            lines.append(f"- Falls due: {self.of(indicator.due)}.")
-        if indicator.renews is not None:
-            lines.append(f"- Once met, falls due again: {self.of(indicator.renews)}.")
-        lines += [f"- {self.adjustment(adjustment)}" for adjustment in indicator.adjustments]
-        lines.append(f"- Source: {indicator.source}.")
-        if indicator.unsure:
-            lines.append(f"- Unsure: {indicator.unsure}")
-        return "\n".join([*lines, ""])
-
-    def stratifier(self, stratifier: Stratifier) -> str:
-        """Give a stratifier's words as Markdown."""
-        labels = "; ".join(f"{value}: {words}" for value, words in stratifier.labels)
-        return "\n".join(
-            [f"### {stratifier.title}", "", f"- Group: {self.of(stratifier.value)}.", f"- Labels: {labels}.", ""]
-        )
-
-    def parameter(self, parameter: Parameter) -> str:
-        """Give a parameter's words."""
-        choices = listed([self.choice(choice) for choice in parameter.choices], "or")
-        default = f"{self.choice(parameter.default)} unless chosen otherwise"
-        return f"{parameter.title} (‘{parameter.name}’): {choices}; {default}."
-
-    @staticmethod
-    def choice(value: Scalar) -> str:
-        """Give a parameter's choice."""
-        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else label(value)
-
-    def adjustment(self, adjustment: Adjustment) -> str:
-        """Give an adjustment's words."""
-        return f"Excluded from the rate ({adjustment.title}) when: {self.of(adjustment.when)}."
 
 
 def _rows(words: Words, node: nodes.Rows) -> str:
@@ -191,23 +118,6 @@ def _is_nothing(length: object) -> bool:
 
 def _in_unit(words: Words, node: nodes.InUnit) -> str:
     return f"{_frame(words, node.frame)} (converted to {node.unit})" if _asks_value(node.frame) else _frame(words, node)
-
-
-def unit_in_words(node: nodes.InUnit) -> str:
-    """Say how values become values in a unit, and what happens to those that do not."""
-    said = []
-    for conversion in node.conversions:
-        of = "without a unit" if conversion.unit is None else f"in {conversion.unit}"
-        offset = (
-            f" {'plus' if conversion.offset > 0 else 'minus'} {abs(conversion.offset):g}" if conversion.offset else ""
-        )
-        same = (conversion.factor, conversion.offset) == (1.0, 0.0)
-        said.append(
-            f"a value {of} is taken as it is" if same else f"a value {of} counts times {conversion.factor:g}{offset}"
-        )
-    none = any(conversion.unit is None for conversion in node.conversions)
-    left = "in any other unit" if none else "in any other unit, or without one,"
-    return f"In {node.unit}: {'; '.join([*said, f'a value {left} is left out'])}."
 
 
 def _kind(node: nodes.Series) -> str | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cohortium_plugins.checking.outcomes import Outcomes
 from cohortium_plugins.interpreter import Evaluation
 from cohortium_plugins.model import ValueType, nodes
-from cohortium_plugins.words import Words
+from cohortium_plugins.statement import statement
 
 drawing = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("test_engine_agreement.py"))))
 
@@ -40,7 +40,7 @@ def assert_possible(outcomes, evaluation, node):
 @drawing.tried(30)
 @given(definition=drawing.definitions(), seed=st.integers(0, 2**32), day=st.sampled_from(drawing.INDEX_DATES))
 def test_what_is_called_impossible_never_happens(definition, seed, day):
-    assert Words(definition.codelists).definition(definition)
+    assert statement(definition)
     anywhere = Outcomes()
     among_members = {cohort.name: Outcomes([cohort.members]) for cohort in definition.cohorts}
     listed = list(own_nodes(definition))

@@ -34,6 +34,7 @@ from cohortium_plugins.language import (
 )
 from cohortium_plugins.model import Code, Codelist, Definition, nodes
 from cohortium_plugins.model.serialise import NODE_TYPES
+from cohortium_plugins.statement import statement, unit_in_words
 
 
 def test_every_kind_of_node_has_words():
@@ -151,10 +152,20 @@ def test_what_has_a_name_of_its_own_is_called_by_it():
 
 
 def test_what_a_conversion_does_is_said_once():
-    assert words.unit_in_words(weights.node) == (
+    assert unit_in_words(weights.node) == (
         "In kg: a value in g counts times 0.001; a value in lb counts times 0.453592 minus 1; a value without a unit "
         "is taken as it is; a value in any other unit is left out."
     )
     people = Cohort("people", title="People", members=weights.exists, since=weights.latest().date)
-    page = words.Words(LISTS).definition(Definition(LISTS, (), (people,), ()))
+    page = statement(Definition(LISTS, (), (people,), ()))
     assert page.count("counts times 0.001") == 1
+
+
+def test_what_a_rule_repeats_is_described_once_and_called_by_a_letter():
+    review = reviews.where_category("done").on_or_after(patient.birthday(18)).latest()
+    people = Cohort("people", title="People", members=review.exists & (review.date < index_date), since=review.date)
+    said = statement(Definition(LISTS, (), (people,), ()))
+    assert "- Members: the day of A is before the index date.\n- Since: the day of A.\n- A is the latest" in said
+    assert "- A is the latest ‘Care review’ (done) on or after the 18th birthday." in said
+    short = Cohort("people", title="People", members=latest.exists & (latest.date < index_date), since=latest.date)
+    assert "A is" not in statement(Definition(LISTS, (), (short,), ()))

@@ -9,7 +9,7 @@ import typer
 
 from cohortium_plugins.checks import Finding, Severity, check_pack
 from cohortium_plugins.loading import find_pack
-from cohortium_plugins.words import Words
+from cohortium_plugins.statement import statement
 from cohortium_web.cli.output import AsJson, Output
 
 __all__ = ["app"]
@@ -44,7 +44,7 @@ def words(name: Name, *, as_json: AsJson = False) -> None:
     """Print every definition of a pack in English, as Markdown, for a clinician to read and sign."""
     output = Output(as_json=as_json)
     pack = find_pack(name)
-    said = Words(pack.definition.codelists).definition(pack.definition)
+    said = statement(pack.definition)
     output.document({"pack": pack.id, "version": pack.version, "definition_hash": pack.hash, "words": said})
     if not as_json:
         typer.echo(f"# {pack.title} {pack.version}\n\nDefinition {pack.hash}.\n\n{said}")
