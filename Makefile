@@ -39,6 +39,7 @@ clean-demo: ## stop the demo and remove all it made
 
 test: $(VENV)/installed-dev web/cohortium_web/static/vendor/installed ## install what tests need and run them all
 	@bash deploy/install-chromium.sh
+	@bash deploy/install-java.sh
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/installed-dev ## lint, types, layers and guards; changes nothing
@@ -62,6 +63,7 @@ bench: $(VENV)/installed-bench ## measure; prints numbers with the machine, neve
 	@$(BIN)/python -m pytest -q -s tests/benchmarks -p no:cacheprovider -o python_files='bench_*.py'
 
 fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for long (FUZZ_EXAMPLES=20000)
+	@bash deploy/install-java.sh
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest -q tests/platform/test_engine_agreement.py
 
 lock: ## pin every package anew, with hashes and no addresses (needs uv)

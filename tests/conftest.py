@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,6 @@ from cohortium_platform.database import Database
 from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.evaluated import EvaluatedTables
 from cohortium_platform.engine.golden import answer_of, record_files
-from cohortium_platform.engine.source import RecordSource
 from cohortium_platform.keys import FileKeyEncryption, KeyEncryption, TenantKeys
 from cohortium_platform.migrations import migrate
 from cohortium_platform.services import Services, embedded_services
@@ -130,12 +130,7 @@ def by_spark() -> Callable[..., EvaluatedTables]:
     os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     settings = EngineSettings(threads=2, memory_limit="2GB")
 
-    def by_spark(
-        definition: Definition, source: RecordSource, practices: Sequence[str], index_dates: Sequence[date]
-    ) -> EvaluatedTables:
-        return evaluate(definition, source, practices, index_dates, settings=settings)
-
-    return by_spark
+    return partial(evaluate, settings=settings)
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     engine: Literal["duckdb", "spark"] = Field(
         default="duckdb", description="What evaluates definitions over records", examples=["duckdb", "spark"]
     )
+    spark_master: str = Field(
+        default="local",
+        description="Where Spark runs, for ENGINE=spark: this machine, a cluster, or the address of Spark Connect",
+        examples=["local", "local[4]", "spark://HOST:7077", "sc://HOST:15002"],
+    )
 
     @field_validator("database_url", "owner_database_url")
     @classmethod
@@ -115,6 +120,13 @@ class Settings(BaseSettings):
         if url.startswith("/") or (url.startswith("file:///") and len(url) > len("file:///")):
             return url
         raise ValueError("is not an absolute folder")
+
+    @field_validator("spark_master")
+    @classmethod
+    def _is_a_master(cls, master: str) -> str:
+        if not re.fullmatch(r"local(\[([1-9][0-9]*|\*)\])?|yarn|(spark|sc)://[^/\s]+.*|k8s://\S+", master):
+            raise ValueError("is no place where Spark runs")
+        return master
 
     @field_validator("memory_limit")
     @classmethod

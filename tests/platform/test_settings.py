@@ -60,6 +60,9 @@ def test_a_missing_setting_is_named_with_what_to_write(environment: pytest.Monke
         ("THREADS", "zero", "COHORTIUM_THREADS is wrong"),
         ("THREADS", "0", "COHORTIUM_THREADS is wrong"),
         ("ENGINE", "sqlite", "COHORTIUM_ENGINE is wrong"),
+        ("SPARK_MASTER", "locl[2]", "COHORTIUM_SPARK_MASTER is no place where Spark runs"),
+        ("SPARK_MASTER", "local[0]", "COHORTIUM_SPARK_MASTER is no place where Spark runs"),
+        ("SPARK_MASTER", "http://host", "COHORTIUM_SPARK_MASTER is no place where Spark runs"),
         ("MEMORY_LIMIT", "plenty", "COHORTIUM_MEMORY_LIMIT is not a size"),
         ("DEMO", "perhaps", "COHORTIUM_DEMO is wrong"),
         ("KEY_FILE", "/etc/key", "COHORTIUM_KMS (or in a demonstration COHORTIUM_KEY_FILE, never both)"),
@@ -96,6 +99,16 @@ def test_a_key_file_is_for_demonstrations_and_outside_the_store(environment: pyt
     environment.setenv("COHORTIUM_KEY_FILE", "/srv/cohortium/store/key")
     with pytest.raises(BadSettings, match="inside COHORTIUM_STORE_URL"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    "master",
+    ["local", "local[2]", "local[*]", "spark://host:7077", "yarn", "k8s://https://host:443", "sc://host:15002"],
+)
+def test_places_where_spark_runs(environment: pytest.MonkeyPatch, master: str) -> None:
+    environment.setenv("COHORTIUM_ENGINE", "spark")
+    environment.setenv("COHORTIUM_SPARK_MASTER", master)
+    assert load_settings().spark_master == master
 
 
 def test_every_setting_says_what_it_is_and_shows_an_example() -> None:

@@ -19,7 +19,7 @@ from cohortium_platform.audit import SERVICE, Entry, record
 from cohortium_platform.database import Database
 from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.control import EngineSettings
-from cohortium_platform.engine.duckdb import evaluate
+from cohortium_platform.engine.engines import engine_of
 from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
 from cohortium_platform.errors import BadInput, Cancelled, CohortiumError, NotFound, Unavailable
 from cohortium_platform.records import RecordStore, snapshot_current
@@ -150,6 +150,7 @@ def run(
     settings: Settings, tenant_id: UUID, asked: Asked, progress: Callable[[float, str], None] | None = None
 ) -> Evaluated:
     """Run the engine once, and take what it found out of it. What is published carries how long it stays as it is."""
+    evaluate = engine_of(settings)
     with (
         RecordStore(settings.store_root, tenant_id).working() as temporary,
         evaluate(
@@ -163,7 +164,7 @@ def run(
             settled=asked.settled,
         ) as tables,
     ):
-        return _evaluated(asked, tables)
+        return _evaluated(asked, settings.engine, tables)
 
 
 def publish(
@@ -217,7 +218,7 @@ def _practices(source: CatalogueSource, request: Request) -> list[str]:
     return sorted(set(request.practices))
 
 
-def _evaluated(asked: Asked, tables: EvaluatedTables) -> Evaluated:
+def _evaluated(asked: Asked, engine: str, tables: EvaluatedTables) -> Evaluated:
     request = asked.request
     return Evaluated(
         pack=request.pack.id,
@@ -230,7 +231,7 @@ def _evaluated(asked: Asked, tables: EvaluatedTables) -> Evaluated:
         snapshot=asked.source.snapshot,
         index_dates=asked.days,
         practices=asked.practices,
-        engine="duckdb",
+        engine=engine,
         started=asked.started,
         results=tables.fetch(Kind.RESULTS),
         listed=tables.fetch(Kind.LIST),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
@@ -38,8 +39,12 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     settings: EngineSettings | None = None,
     progress: Progress | None = None,
     cancellation: Cancellation | None = None,
+    outlook: bool = False,
+    settled: pa.Table | None = None,
 ) -> SparkTables:
-    """Evaluate a bound definition for the patients of some practices at several index dates.
+    """Evaluate a bound definition for the patients of some practices at several index dates. With `outlook`, results
+    and lists have the column `evaluated.MAY_CHANGE`: this engine does not look ahead, so that it is the next day.
+    People who are `settled` (practice, patient_id) are left out.
 
     `master`: where Spark runs (`local`, `local[n]`, `spark://...`, `yarn`, `k8s://...`), or the address of Spark
     Connect (`sc://...`). Raises DefinitionError when the definition has no meaning, `BadInput` without practices or
@@ -49,16 +54,20 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
         raise BadInput("An evaluation needs at least one practice and one index date.")
     days = sorted(set(index_dates))
     cancellation = cancellation or Cancellation()
-    with opened(master, settings or EngineSettings()) as session:
-        running = SparkRunning(session, cancellation)
-        with cancellation.watching(running):
-            records = SparkRecords(session, source, sorted(set(practices)), days)
-            program = Program(definition, records.missing, stale=records.is_stale)
-            return _evaluate(running, records, program, progress or (lambda _fraction, _step: None))
+    with (
+        opened(master, settings or EngineSettings()) as session,
+        SparkRunning(session, cancellation) as running,
+        cancellation.watching(running),
+    ):
+        records = SparkRecords(session, source, sorted(set(practices)), days)
+        records.settled = settled
+        program = Program(definition, records.missing, stale=records.is_stale)
+        lines = _lines(running, records, program, progress or (lambda _fraction, _step: None))
+    return SparkTables(lines, definition, days[-1], outlook=outlook)
 
 
-def _evaluate(running: SparkRunning, records: SparkRecords, program: Program, progress: Progress) -> SparkTables:
-    session, definition = running.session, program.plan.definition
+def _lines(running: SparkRunning, records: SparkRecords, program: Program, progress: Progress) -> pa.Table:
+    session = running.session
     progress(0.0, "Finding members")
     with running.told():
         members = _members(session, records, program).persist()
@@ -75,7 +84,7 @@ def _evaluate(running: SparkRunning, records: SparkRecords, program: Program, pr
     finally:
         members.unpersist()
     progress(1.0, "Decided")
-    return SparkTables(found, definition, records.index_dates[-1])
+    return found
 
 
 def _members(session: SparkSession, records: SparkRecords, program: Program) -> DataFrame:

@@ -24,7 +24,7 @@ from cohortium_platform.engine.spark_patients import Numbering, missing_table
 from cohortium_plugins.model.definition import Codelist
 from cohortium_plugins.model.nodes import Rows
 
-__all__ = ["CODED", "SparkRecords"]
+__all__ = ["CODED", "PERSON", "SparkRecords"]
 
 CODED = ("events", "medications")
 """Tables whose rows are read by codelist."""
@@ -55,6 +55,7 @@ class SparkRecords:
     ) -> None:
         self.session, self.source = session, source
         self.practices, self.index_dates = practices, index_dates
+        self.settled: pa.Table | None = None
         self.standings: Mapping[str, Standing] = {practice: source.standing(practice) for practice in practices}
 
     @property
@@ -154,6 +155,9 @@ class SparkRecords:
         else:
             sizes = [F.size(rows_column(number)) > 0 for number in needed]
             persons = rows.where(reduce(Column.__or__, sizes, F.lit(False)))  # noqa: FBT003
+        if self.settled is not None:
+            settled = self.session.createDataFrame(self.settled.select(list(PERSON)))
+            persons = persons.join(settled, list(PERSON), "left_anti")
         return self._with_facts(self._on_days(persons))
 
     def _on_days(self, persons: DataFrame) -> DataFrame:

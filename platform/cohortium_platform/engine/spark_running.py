@@ -12,7 +12,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Self
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -26,6 +28,7 @@ _OF_EACH_SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",
     "spark.sql.caseSensitive": "true",
+    "spark.sql.analyzer.maxIterations": "1000",
     "spark.sql.parquet.enableVectorizedReader": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
@@ -47,18 +50,37 @@ _OF_THE_DRIVER = {
 """Results are fetched whole, as every engine fetches them; a deep rule makes a deep tree."""
 
 _SIZE = re.compile(r"([0-9.]+) ?([KMGT])(i?)B")
+_PAUSE = 0.2
+"""Seconds between two tries to stop a session."""
+
 _lock = Lock()
 
 
 class SparkRunning:
-    """A session of one evaluation."""
+    """A session of one evaluation; the end of the `with` block is the end of all interrupting."""
 
     def __init__(self, session: SparkSession, cancellation: Cancellation) -> None:
         self.session, self.cancellation = session, cancellation
+        self._ended = Event()
 
     def interrupt(self) -> None:
-        """Stop what the session runs."""
-        self.session.interruptAll()
+        """Stop what the session runs, and what it begins to run from now on: a query is planned for seconds before
+        there is anything to stop.
+        """
+        Thread(target=self._interrupt, name="cohortium-interrupt", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        while not self._ended.is_set():
+            self.session.interruptAll()
+            self._ended.wait(_PAUSE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -77,6 +99,8 @@ class SparkRunning:
             if not _is_of_spark(failure):
                 raise
             raise _told(failure) from None
+        if self.cancellation.cancelled:
+            raise Cancelled("The evaluation was cancelled.")
 
 
 def _is_of_spark(failure: Exception) -> bool:

@@ -223,6 +223,12 @@ class _Writer:
         mine = [i for i, indicator in enumerate(self.plan.rules.indicators) if indicator.cohort == cohort.name]
         shown = cohort.shown
         origin = self._event(() if cohort.origin is None else (cohort.origin,))
+        made = {
+            "gaps": _how_many(mine, Status.OVERDUE),
+            "due": _how_many(mine, Status.DUE),
+            "age": spark_sql.cast_to(self.scope.value(AGE), "SMALLINT"),
+            "sex": self.scope.value(SEX),
+        }
         typed = {
             "since": (self.scope.value(cohort.since), ValueType.DATE),
             "shown_number": (self._optional(shown.number), ValueType.NUMBER),
@@ -231,14 +237,11 @@ class _Writer:
             "origin_date": (origin["date"], ValueType.DATE),
             "origin_code": (origin["code"], ValueType.CODE),
         }
-        made = {name: spark_sql.cast(value, kind) for name, (value, kind) in typed.items()}
-        for stratifier in self.plan.rules.stratifiers:
+        made.update({name: spark_sql.cast(value, kind) for name, (value, kind) in typed.items()})
+        for stratifier in self.plan.rules.stratifiers:  # a stratifier may have the name of another column
             made[stratifier.name] = spark_sql.cast(self.scope.value(stratifier.value), ValueType.TEXT)
             reason = self.scope.reason(stratifier.value) or exp.Null()
             made[f"{stratifier.name}__reason"] = spark_sql.cast(reason, ValueType.TEXT)
-        made["gaps"], made["due"] = _how_many(mine, Status.OVERDUE), _how_many(mine, Status.DUE)
-        made["age"] = spark_sql.cast_to(self.scope.value(AGE), "SMALLINT")
-        made["sex"] = self.scope.value(SEX)
         for number, indicator in enumerate(self.plan.rules.indicators):
             status = sql.column(_status(number)) if number in mine else exp.Null()
             made[f"status:{indicator.name}"] = spark_sql.cast_to(status, "SMALLINT")

@@ -13,10 +13,11 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cohortium_platform.engine.evaluated import RESULT_COLUMNS, Kind
+from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, Kind
 from cohortium_platform.engine.spark_status import LINE_KEYS, MEMBERS, POSITION, RESULTS
+from cohortium_plugins import dates
 from cohortium_plugins.model.definition import Definition
-from cohortium_plugins.model.values import ValueType
+from cohortium_plugins.model.values import Duration, Unit, ValueType
 
 __all__ = ["SparkTables"]
 
@@ -38,11 +39,19 @@ _SHOWN = {
 class SparkTables:
     """The outcome of one evaluation, already fetched: `EvaluatedTables`."""
 
-    def __init__(self, lines: pa.Table, definition: Definition, last_date: date) -> None:
-        self._lines, self._definition, self._last_date = lines, definition, last_date
+    def __init__(self, lines: pa.Table, definition: Definition, last_date: date, *, outlook: bool) -> None:
+        self._lines, self._definition, self._last_date, self._outlook = lines, definition, last_date, outlook
 
     def fetch(self, kind: Kind) -> pa.Table:
         """Give a table's rows, sorted by practice, patient and index date, then in the order of the definition."""
+        found = self._rows(kind)
+        if not self._outlook or kind is Kind.MEMBERS:
+            return found
+        last = pc.equal(found.column("index_date"), pa.scalar(self._last_date))
+        following = pa.scalar(dates.add(self._last_date, Duration(1, Unit.DAYS)), pa.date32())
+        return found.append_column(MAY_CHANGE, pc.if_else(last, following, pa.scalar(None, pa.date32())))
+
+    def _rows(self, kind: Kind) -> pa.Table:
         if kind is Kind.RESULTS:
             names = [indicator.name for indicator in self._definition.indicators]
             schema = {name: _TYPES[of] for name, of in RESULT_COLUMNS.items()}
