@@ -1,4 +1,4 @@
-"""Generated definitions and records: DuckDB says of every row what the interpreter says.
+"""Generated definitions and records: DuckDB and Spark say of every row what the interpreter says.
 
 Definitions are drawn by Hypothesis, which shrinks what differs. Records are drawn from a seed, many patients at once,
 since a definition costs far more to compile than a patient to evaluate. FUZZ_EXAMPLES sets how many are tried.
@@ -429,9 +429,8 @@ def keyed(rows, name):
     return found
 
 
-def assert_agree(definition, records, index_dates, folder):
+def assert_agree(definition, records, index_dates, found):
     expected = by_interpreter(definition, records, index_dates)
-    found = by_duckdb(definition, records, index_dates, folder)
     for wanted, got, name in zip(expected, found, ("indicator", "cohort"), strict=True):
         wanted_rows, got_rows = keyed(wanted, name), keyed(got, name)
         assert got_rows.keys() == wanted_rows.keys()
@@ -444,9 +443,10 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("records")
 
 
-def tried(examples):
+def tried(examples, share=1):
+    """In CI so many examples; of those that are asked for one in `share`, where an engine takes that much longer."""
     return settings(
-        max_examples=EXAMPLES or examples,
+        max_examples=max(EXAMPLES // share, examples),
         deadline=None,
         derandomize=not EXAMPLES,
         database=None,
@@ -467,4 +467,19 @@ def test_engines_agree(definition, seed, patients, index_dates, joins, folder):
     with pytest.MonkeyPatch.context() as patch:
         if joins is not None:
             patch.setattr(duckdb_compile.Program, "everything", lambda self, _: weigh(self, joins))
-        assert_agree(definition, some_records(seed, patients), sorted(index_dates), folder)
+        records, days = some_records(seed, patients), sorted(index_dates)
+        assert_agree(definition, records, days, by_duckdb(definition, records, days, folder))
+
+
+@pytest.mark.xdist_group("spark")
+@tried(5, share=100)
+@given(
+    definition=definitions(),
+    seed=st.integers(0, 2**32),
+    index_dates=st.lists(st.sampled_from(INDEX_DATES), min_size=1, max_size=3, unique=True),
+)
+def test_spark_agrees(definition, seed, index_dates, folder, by_spark):
+    records, days = some_records(seed, 40), sorted(index_dates)
+    with by_spark(definition, record_files(records, folder), PRACTICES, days) as tables:
+        found = tables.fetch(Kind.RESULTS).to_pylist(), tables.fetch(Kind.MEMBERS).to_pylist()
+    assert_agree(definition, records, days, found)
