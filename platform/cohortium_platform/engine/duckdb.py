@@ -115,9 +115,9 @@ class _Evaluation:
         self._run(program.membership(self._lists_a_join(plan.membership)))
         progress(0.3, "Reading members' records")
         self._keep_members()
-        if self.outlook:
-            self._look_ahead(program)
         self._read_rows(program, plan.everything)
+        if self.outlook:
+            self._look_ahead()
         progress(0.6, "Deciding")
         work = program.everything(self._lists_a_join(plan.everything))
         self._run(work)
@@ -153,6 +153,7 @@ class _Evaluation:
         self.running.run(records.STANDINGS, columns)
         self.running.run(records.DATES, [list(self.index_dates)])
         self.running.run(records.LAST_DAY)
+        self.running.run(records.READ_ON if self.outlook else records.READ_TO)
         for table in records.CODED:
             if table in tables:
                 self.running.run(records.make_codes(table))
@@ -179,12 +180,11 @@ class _Evaluation:
         for statement in (records.MEMBERS_BASE, records.MEMBERS_KEYS):
             self.running.run(statement)
 
-    def _look_ahead(self, program: Program) -> None:
+    def _look_ahead(self) -> None:
         """Find what is recorded already for days to come."""
-        self.running.run(records.LATER)
-        for table in sorted({"patients", "registrations", *(rows.name for rows in program.numbering.rows)}):
-            self.running.run(records.LATER_OF[table])
-        self.running.run(records.MEMBERS_LOOKING)
+        rows = [records.LATER_OF[table] for table in self._rows if table in records.LATER_OF]
+        for statement in (records.LATER, *rows, *records.LATER_PEOPLE, records.MEMBERS_LOOKING):
+            self.running.run(statement)
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
