@@ -3,6 +3,7 @@
 Here: status and reason as columns of the patient, and the rows of results, members and lists made from them. Not here:
 the values that a status is decided from (`duckdb_patients`).
 """
+# Longer than 400 lines because a status and every row that shows one are written in one place, as in `status`.
 
 from __future__ import annotations
 
