@@ -1,8 +1,13 @@
 """Results brought forward day by day and load by load are those of a full evaluation, row by row, for a year."""
 
+import json
 import random
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -269,3 +274,19 @@ def test_what_is_cancelled_leaves_the_former_results(world):
     with pytest.raises(Cancelled):
         refresh_tenant(world.database, world.settings, world.tenant.id, REQUEST, stop, to=START + timedelta(days=9))
     assert bytes_of(world) == former
+
+
+@pytest.mark.parametrize("place", ["working", "written", "counting"])
+def test_a_process_that_is_killed_leaves_the_former_results(world, place):
+    """The next refresh does what it did not."""
+    former, later = bytes_of(world), START + timedelta(days=9)
+    program = Path(__file__).with_name("killed_refresh.py")
+    plain = world.settings.model_dump(mode="json", exclude={"database_url", "owner_database_url", "redis_url"})
+    secret = {"redis_url": world.settings.redis_url.get_secret_value(), "database_url": "postgresql://nobody@nowhere/x"}
+    address = world.settings.database_url.get_secret_value()
+    orders = [address, json.dumps({**plain, **secret}), str(world.tenant.id), later.isoformat(), place]
+    ended = subprocess.run([sys.executable, str(program), *orders], check=False, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    assert bytes_of(world) == former
+    world.refresh(later)
+    assert {row["index_date"] for row in published(world)[ResultKind.RESULTS]} == {later}
