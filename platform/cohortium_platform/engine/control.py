@@ -21,12 +21,14 @@ Progress = Callable[[float, str], None]
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """What one evaluation may use of this machine: threads (None: all), memory as DuckDB writes sizes (None: most of
-    it), and where it may spill what does not fit (None: nowhere).
+    it), where it may spill what does not fit (None: nowhere), and where it may keep extracts (`duckdb_extracts`) of the
+    records, whose files must then never change (None: nowhere).
     """
 
     threads: int | None = None
     memory_limit: str | None = None
     temporary: Path | None = None
+    extracts: Path | None = None
 
 
 class Interruptible(Protocol):

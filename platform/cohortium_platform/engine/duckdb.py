@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 from cohortium_platform.engine import duckdb_records as records
 from cohortium_platform.engine.control import Cancellation, EngineSettings, Progress
 from cohortium_platform.engine.duckdb_compile import Program, Work, compiled
+from cohortium_platform.engine.duckdb_extracts import EXTRACTED, Extracts
 from cohortium_platform.engine.duckdb_running import Running, connect
 from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.plan import Section
@@ -82,6 +84,7 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
                 Running(connection, cancellation), source, sorted(set(practices)), sorted(set(index_dates))
             )
             run.outlook, run.settled = outlook, settled
+            run.extracts = None if settings is None else settings.extracts
             return run.evaluate(definition, progress or (lambda _fraction, _step: None))
     except BaseException:
         connection.close()
@@ -97,6 +100,7 @@ class _Evaluation:
         self.standings = {practice: source.standing(practice) for practice in practices}
         self.outlook = False
         self.settled: pa.Table | None = None
+        self.extracts: Path | None = None
         self._read: set[Rows] = set()
         self._rows: dict[str, int] = {}
 
@@ -104,8 +108,9 @@ class _Evaluation:
         """Run every step."""
         program = compiled(definition, self._missing(), stale=self._is_stale(), outlook=self.outlook)
         plan = program.plan
-        progress(0.0, "Finding members")
-        self._open_files(program)
+        extracts = self._extracted(program, progress)
+        progress(0.1 if extracts else 0.0, "Finding members")
+        self._open_files(program, extracts)
         self._find_candidates(program)
         if self.settled is not None:
             self.running.connection.register("settled", self.settled)
@@ -139,12 +144,33 @@ class _Evaluation:
         last = self.index_dates[-1]
         return any(s.records_to is not None and s.records_to < last for s in self.standings.values())
 
-    def _open_files(self, program: Program) -> None:
+    def _extracted(self, program: Program, progress: Progress) -> Extracts | None:
+        """Make the extracts that are not there yet."""
+        if self.extracts is None:
+            return None
+        extracts = Extracts(self.extracts, program.looked_at, self.source)
+        missing = extracts.missing(self.practices)
+        if missing:
+            extracts.begin(self.running)
+        for done, practice in enumerate(missing):
+            progress(0.1 * done / len(missing), f"Reading records: practice {done + 1} of {len(missing)}")
+            extracts.make(self.running, practice)
+        return extracts
+
+    def _is_extracted(self, table: str) -> bool:
+        return self.extracts is not None and table in EXTRACTED
+
+    def _open_files(self, program: Program, extracts: Extracts | None) -> None:
         """Open the files of what is read, and tell how complete each practice's records are."""
         tables = {rows.name for rows in program.numbering.rows}
         for table in ("patients", *FRAME_TABLES):
             if table in tables or table in ("patients", "registrations"):
-                self.running.run(records.view_of_files(table, self.source.files(table, self.practices)))
+                numbered = self._is_extracted(table)
+                if extracts is not None and numbered:
+                    files = extracts.files(table)
+                else:
+                    files = self.source.files(table, self.practices)
+                self.running.run(records.view_of_files(table, files, numbered=numbered))
         everywhere = self.source.registration_files(self.practices)
         self.running.run(records.view_of_files("registrations", everywhere, "all_registrations"))
         standings = [self.standings[practice] for practice in self.practices]
@@ -199,7 +225,7 @@ class _Evaluation:
             if table in self._rows:
                 read = self.running.run(records.insert_rows(table))
             else:
-                self.running.run(records.MATCHED[table])
+                self.running.run(records.matched(table, numbered=self._is_extracted(table)))
                 read = self.running.run(records.make_rows(table))
             self._rows[table] = self._rows.get(table, 0) + cast("int", read[0][0])
             self._read.update(new)

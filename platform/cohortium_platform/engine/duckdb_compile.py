@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from cohortium_platform.engine import sql
+from cohortium_platform.engine.duckdb_extracts import LookedAt
 from cohortium_platform.engine.duckdb_outlook import Outlook, least
 from cohortium_platform.engine.duckdb_patients import PatientScope
 from cohortium_platform.engine.duckdb_program import Numbering, StageWriter, create
@@ -54,6 +55,7 @@ class Program:
         self.numbering = Numbering(
             {item: number for number, item in enumerate(rows)}, {name: number for number, name in enumerate(groupings)}
         )
+        self.looked_at = LookedAt.of(self.plan)
         self._work: dict[tuple[str, int], Work] = {}
         self._codes: dict[tuple[Rows, ...], list[list[object]]] = {}
 

@@ -15,7 +15,7 @@ together. Here: the statements, which are the same for every definition. Not her
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sqlglot import exp
@@ -26,9 +26,9 @@ from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
     "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER", "LATER_OF", "LATER_PEOPLE",
-    "LEAVE_SETTLED", "MATCHED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "PERSONS", "READ_ON", "READ_TO",
-    "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes", "insert_rows",
-    "make_codes", "make_rows", "view_of_files",
+    "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS", "READ_ON", "READ_TO",
+    "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes", "insert_rows", "largest_first",
+    "make_codes", "make_rows", "matched", "view_of_files",
 ]  # fmt: skip
 
 CODED = ("events", "medications")
@@ -60,15 +60,13 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
 """The record store's columns that an evaluation reads."""
 
 
-def view_of_files(table: str, files: Sequence[str], name: str | None = None) -> str:
-    """Give the statement that makes a table's files one view; without files it has no rows.
-
-    The largest file stands first: DuckDB guesses from the first how many rows they all have, and after a small one (a
-    trust's, say) it joins the wrong way round and reads every row.
+def view_of_files(table: str, files: Sequence[str], name: str | None = None, *, numbered: bool = False) -> str:
+    """Give the statement that makes a table's files one view; without files it has no rows. `numbered`: rows carry the
+    number of `matched`.
     """
-    columns = _COLUMNS[table]
+    columns = {**_COLUMNS[table], "rid": "INTEGER"} if numbered else _COLUMNS[table]
     if files:
-        listed = exp.Array(expressions=[sql.text(file) for file in sorted(files, key=_size, reverse=True)])
+        listed = exp.Array(expressions=[sql.text(file) for file in largest_first(files)])
         plain = exp.EQ(this=sql.column("hive_partitioning"), expression=sql.FALSE())
         source = exp.Table(this=sql.call("read_parquet", listed, plain))
         query = sql.select([_read(column) for column in columns], source)
@@ -85,6 +83,13 @@ def view_of_files(table: str, files: Sequence[str], name: str | None = None) -> 
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
     return sql.rendered(view)
+
+
+def largest_first(files: Iterable[str]) -> list[str]:
+    """Order files for DuckDB, which guesses from the first how many rows they all have: after a small one (a trust's,
+    say) it joins the wrong way round and reads every row.
+    """
+    return sorted(files, key=_size, reverse=True)
 
 
 def _size(file: str) -> int:
@@ -301,15 +306,21 @@ MEMBERS_KEYS = "DELETE FROM keys WHERE pid NOT IN (SELECT pid FROM members_base)
 
 # --- rows ---------------------------------------------------------------------------------------------------------
 
-MATCHED: Mapping[str, str] = {
+ORDER: Mapping[str, str] = {
+    "events": "e.date, e.entry NULLS FIRST, e.code, e.value NULLS FIRST, e.source NULLS FIRST, e.unit NULLS FIRST, "
+    "e.episode NULLS FIRST",
+    "medications": "e.date, e.entry NULLS FIRST, e.code, e.source NULLS FIRST",
+    "consultations": "e.date, e.entry NULLS FIRST, e.source NULLS FIRST, e.kind NULLS FIRST",
+    "contacts": "e.date, e.entry NULLS FIRST, e.source NULLS FIRST, e.kind NULLS FIRST, e.relationship NULLS FIRST",
+    "registrations": "e.start_date, e.end_date NULLS FIRST",
+}
+"""The one order of a patient's rows that every engine uses (`Row.order`)."""
+
+_MATCHED: Mapping[str, str] = {
     "events": """
         CREATE TEMP VIEW matched_events AS
-        SELECT c.codelist, k.pid, row_number() OVER (
-                PARTITION BY c.codelist, k.pid
-                ORDER BY e.date, e.entry NULLS FIRST, e.code, e.value NULLS FIRST, e.source NULLS FIRST,
-                    e.unit NULLS FIRST, e.episode NULLS FIRST
-            ) AS rid,
-            e.date, e.code, c.category, e.value, e.unit, e.episode, e.source, c.groups
+        SELECT c.codelist, k.pid, {number} AS rid, e.date, e.code, c.category, e.value, e.unit, e.episode, e.source,
+            c.groups
         FROM (
             FROM files_events
             WHERE code IN (SELECT code FROM codes_events) AND patient_id IN (SELECT patient_id FROM keys)
@@ -319,10 +330,7 @@ MATCHED: Mapping[str, str] = {
     """,
     "medications": """
         CREATE TEMP VIEW matched_medications AS
-        SELECT c.codelist, k.pid, row_number() OVER (
-                PARTITION BY c.codelist, k.pid ORDER BY e.date, e.entry NULLS FIRST, e.code, e.source NULLS FIRST
-            ) AS rid,
-            e.date, e.code, c.category, e.source, c.groups
+        SELECT c.codelist, k.pid, {number} AS rid, e.date, e.code, c.category, e.source, c.groups
         FROM (
             FROM files_medications
             WHERE code IN (SELECT code FROM codes_medications) AND patient_id IN (SELECT patient_id FROM keys)
@@ -332,38 +340,37 @@ MATCHED: Mapping[str, str] = {
     """,
     "consultations": """
         CREATE TEMP VIEW matched_consultations AS
-        SELECT k.pid, row_number() OVER (
-                PARTITION BY k.pid ORDER BY e.date, e.entry NULLS FIRST, e.source NULLS FIRST, e.kind NULLS FIRST
-            ) AS rid,
-            e.date, e.kind, e.source
+        SELECT k.pid, {number} AS rid, e.date, e.kind, e.source
         FROM (FROM files_consultations WHERE patient_id IN (SELECT patient_id FROM keys)) AS e
         JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
         WHERE e.date <= getvariable('read_to')
     """,
     "contacts": """
         CREATE TEMP VIEW matched_contacts AS
-        SELECT k.pid, row_number() OVER (
-                PARTITION BY k.pid
-                ORDER BY e.date, e.entry NULLS FIRST, e.source NULLS FIRST, e.kind NULLS FIRST,
-                    e.relationship NULLS FIRST
-            ) AS rid,
-            e.date, e.kind, e.relationship, e.source
+        SELECT k.pid, {number} AS rid, e.date, e.kind, e.relationship, e.source
         FROM (FROM files_contacts WHERE patient_id IN (SELECT patient_id FROM keys)) AS e
         JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
         WHERE e.date <= getvariable('read_to')
     """,
     "registrations": """
         CREATE TEMP VIEW matched_registrations AS
-        SELECT k.pid, row_number() OVER (PARTITION BY k.pid ORDER BY e.start_date, e.end_date NULLS FIRST) AS rid,
-            e.start_date AS date, e.end_date, 'gp' AS source
+        SELECT k.pid, {number} AS rid, e.start_date AS date, e.end_date, 'gp' AS source
         FROM files_registrations AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
         WHERE e.start_date <= getvariable('read_to')
     """,
 }
-"""For each table, a view of the rows that rules ask for, numbered in the one order that every engine uses. Rows are
-sifted by code and by patient before they are joined: probing for a text and a number at once costs four times as much.
-(`Row.order`).
-"""
+
+
+def matched(table: str, *, numbered: bool) -> str:
+    """Give the statement that makes a view of the rows of a table that rules ask for, with a number that follows the
+    order of a patient's rows: the one that they carry (`numbered`), or one worked out now.
+
+    Rows are sifted by code and by patient before they are joined: probing for a text and a number at once costs four
+    times as much.
+    """
+    partition = "c.codelist, k.pid" if table in CODED else "k.pid"
+    number = "e.rid" if numbered else f"row_number() OVER (PARTITION BY {partition} ORDER BY {ORDER[table]})"
+    return _MATCHED[table].format(number=number)
 
 
 def make_rows(table: str) -> str:

@@ -149,16 +149,31 @@ def around_damage(
 def run(
     settings: Settings, tenant_id: UUID, asked: Asked, progress: Callable[[float, str], None] | None = None
 ) -> Evaluated:
-    """Run the engine once, and take what it found out of it. What is published carries how long it stays as it is."""
+    """Run the engine once, and take what it found out of it. What is published carries how long it stays as it is.
+
+    An extract that cannot be read is made anew: nothing stands on extracts.
+    """
+    store = RecordStore(settings.store_root, tenant_id)
+    try:
+        return _run(settings, store, asked, progress)
+    except Unavailable:
+        if not store.discard_extracts():
+            raise
+        return _run(settings, store, asked, progress)
+
+
+def _run(
+    settings: Settings, store: RecordStore, asked: Asked, progress: Callable[[float, str], None] | None
+) -> Evaluated:
     evaluate = engine_of(settings)
     with (
-        RecordStore(settings.store_root, tenant_id).working() as temporary,
+        store.working() as temporary,
         evaluate(
             asked.request.definition,
             asked.source,
             asked.practices,
             asked.days,
-            settings=EngineSettings(settings.threads, settings.memory_limit, temporary),
+            settings=EngineSettings(settings.threads, settings.memory_limit, temporary, store.extracts),
             progress=progress,
             outlook=asked.request.publish,
             settled=asked.settled,

@@ -10,6 +10,7 @@ its name is given out, and never changed; until the catalogue names it, it does 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -26,10 +27,14 @@ import pyarrow.parquet as pq
 from cohortium_platform.errors import CohortiumError
 from cohortium_platform.records.schema import ROW_GROUP_ROWS, SCHEMAS, RecordTable, TableSchema
 
-__all__ = ["RecordStore", "StoredFile", "WrittenFile"]
+__all__ = ["EXTRACT_SOURCES", "RecordStore", "StoredFile", "WrittenFile", "safe_name"]
+
+EXTRACT_SOURCES = "sources.json"
+"""Which record files an extract was made from: a JSON list of their places."""
 
 _RECORDS = "records"
 _WORK = "work"
+_EXTRACTS = "extracts"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -73,7 +78,7 @@ class RecordStore:
 
     def write(self, practice: str, source: str, table: RecordTable, rows: pa.Table) -> WrittenFile:
         """Write sorted rows of one table as a new file. Columns and types must be those of the table's schema."""
-        relative = "/".join([_RECORDS, _safe(practice), _safe(source), f"{table}-{uuid4().hex}.parquet"])
+        relative = "/".join([_RECORDS, safe_name(practice), safe_name(source), f"{table}-{uuid4().hex}.parquet"])
         path = self.path(relative)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_parquet(path, SCHEMAS[table], rows)
@@ -88,6 +93,35 @@ class RecordStore:
             return path.stat().st_size == size and sha256_of(path) == sha256
         except OSError:
             return False
+
+    @property
+    def extracts(self) -> Path:
+        """Where evaluations keep what they look at again and again; nothing stands on it."""
+        return self._folder / _EXTRACTS
+
+    def extracts_made(self) -> Iterator[tuple[StoredFile, frozenset[str]]]:
+        """Every extract on disk, and the record files that it was made from, as the catalogue names them; none when a
+        crash left it unfinished.
+        """
+        for folder in sorted((*self.extracts.glob("*/*"), *self.extracts.glob(".*"))):
+            stored = _stored(folder, folder.relative_to(self.extracts).as_posix())
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            try:
+                places = json.loads((folder / EXTRACT_SOURCES).read_bytes())
+            except FileNotFoundError:
+                places = []
+            named = frozenset(Path(place).relative_to(self._folder).as_posix() for place in places)
+            yield StoredFile(stored.path, size, stored.modified), named
+
+    def discard_extract(self, name: str) -> None:
+        """Remove an extract."""
+        shutil.rmtree(self.extracts / name, ignore_errors=True)
+
+    def discard_extracts(self) -> bool:
+        """Remove every extract; tells whether there was one."""
+        found = self.extracts.is_dir()
+        shutil.rmtree(self.extracts, ignore_errors=True)
+        return found
 
     def discard(self, relative: str) -> None:
         """Remove a file that no catalogue names; nothing happens when it is gone."""
@@ -118,7 +152,7 @@ class RecordStore:
 
     def discard_work(self, name: str) -> None:
         """Remove a work folder that a crash left."""
-        shutil.rmtree(self._folder / _WORK / _safe(name), ignore_errors=True)
+        shutil.rmtree(self._folder / _WORK / safe_name(name), ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:
@@ -145,7 +179,7 @@ def _write_parquet(path: Path, schema: TableSchema, rows: pa.Table) -> None:
     )
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A practice or source as the name of a folder. ODS codes are opaque: what is no plain word is hashed."""
     return name if _NAME.fullmatch(name) else "x-" + hashlib.sha256(name.encode()).hexdigest()[:32]
 

@@ -34,24 +34,33 @@ class Swept:
 
     files: int
     work_folders: int
+    extracts: int
     bytes: int
 
 
 def sweep(database: Database, tenant_id: UUID, store: RecordStore, *, unnamed_for: timedelta = UNNAMED_AGE) -> Swept:
-    """Remove files that the catalogue does not name, and work folders, older than `unnamed_for`."""
+    """Remove files that the catalogue does not name, work folders, and extracts of files that are not in the newest
+    snapshot, all older than `unnamed_for`.
+    """
     if store.tenant_id != tenant_id:
         raise ValueError("The record store is another tenant's.")
     before = datetime.now(UTC) - unnamed_for
     old_files = [file for file in store.files() if file.modified < before]
     old_work = [folder for folder in store.work_folders() if folder.modified < before]
+    old_extracts = [made for made in store.extracts_made() if made[0].modified < before]
     with database.tenant(tenant_id) as session:
         named = set(session.exec(select(RecordFileRow.path)))
+        current = set(session.exec(select(RecordFileRow.path).where(col(RecordFileRow.to_snapshot).is_(None))))
     unnamed = [file for file in old_files if file.path not in named]
     for file in unnamed:
         store.discard(file.path)
     for folder in old_work:
         store.discard_work(folder.path)
-    return Swept(len(unnamed), len(old_work), sum(thing.bytes for thing in [*unnamed, *old_work]))
+    stale = [extract for extract, sources in old_extracts if not sources or not sources <= current]
+    for extract in stale:
+        store.discard_extract(extract.path)
+    removed = [*unnamed, *old_work, *stale]
+    return Swept(len(unnamed), len(old_work), len(stale), sum(thing.bytes for thing in removed))
 
 
 def release_snapshots(session: Session, before: datetime) -> int:
