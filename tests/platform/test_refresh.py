@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from sqlmodel import select
 
 from cohortium_platform.engine.catalogue import CatalogueSource
+from cohortium_platform.engine.explain import load_record
 from cohortium_platform.engine.golden import record_files
 from cohortium_platform.engine.refresh import refresh_tenant
 from cohortium_platform.engine.service import Asked, Request, evaluate_tenant, run
@@ -244,10 +246,11 @@ def test_the_same_four_give_the_same_bytes(world):
 
 
 @pytest.mark.parametrize("harm", ["missing", "cut short", "overwritten"])
-def test_a_practice_with_a_damaged_file_keeps_its_results_and_the_others_go_on(world, harm):
+@pytest.mark.parametrize("table", ["patients", "registrations"])
+def test_a_practice_with_a_damaged_file_keeps_its_results_and_the_others_go_on(world, table, harm):
     former = bytes_of(world, PRACTICES[1:2])
     with world.database.tenant(world.tenant.id) as session:
-        file = next(f for f in files(session, snapshot_current(session), [PRACTICES[1]]) if f.table == "events")
+        file = next(f for f in files(session, snapshot_current(session), [PRACTICES[1]]) if f.table == table)
     path = world.store.path(file.path)
     if harm == "missing":
         path.unlink()
@@ -260,6 +263,14 @@ def test_a_practice_with_a_damaged_file_keeps_its_results_and_the_others_go_on(w
     assert bytes_of(world, PRACTICES[1:2]) == former
     rows = [row for row in published(world)[ResultKind.RESULTS] if row["practice"] != PRACTICES[1]]
     assert {row["index_date"] for row in rows} == {later}
+    with world.database.tenant(world.tenant.id) as session:
+        source = CatalogueSource(session, world.store, snapshot_current(session))
+    with duckdb.connect() as connection:
+        members = {row["practice"]: row["patient_id"] for row in published(world)[ResultKind.LIST]}
+        assert load_record(connection, source, PRACTICES[0], members[PRACTICES[0]]).rows["events"]
+        if table == "patients":
+            with pytest.raises(Unavailable, match=PRACTICES[1]):
+                load_record(connection, source, PRACTICES[1], members[PRACTICES[1]])
     with pytest.raises(Unavailable, match=PRACTICES[1]):
         evaluate_tenant(world.database, world.settings, world.tenant.id, replace(REQUEST, practices=PRACTICES[1:2]))
 

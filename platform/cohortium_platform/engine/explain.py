@@ -5,6 +5,7 @@ Not here: the explanation (`cohortium_plugins.explain`), and whether someone may
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Sequence
 from typing import cast
@@ -12,7 +13,7 @@ from typing import cast
 import duckdb
 
 from cohortium_platform.engine.source import RecordSource
-from cohortium_platform.errors import NotFound
+from cohortium_platform.errors import NotFound, Unavailable
 from cohortium_plugins.record import Record, Row
 
 __all__ = ["find_practice", "load_record"]
@@ -35,7 +36,19 @@ _FROM = " FROM read_parquet($files) WHERE patient_id = $patient AND practice = $
 
 
 def load_record(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int) -> Record:
-    """Read a patient's rows at a practice. Raises `NotFound` when the practice's records do not know the patient."""
+    """Read a patient's rows at a practice. Raises `NotFound` when the practice's records do not know the patient, and
+    `Unavailable` when a file of the practice cannot be read.
+    """
+    try:
+        return _load(cursor, source, practice, patient_id)
+    except duckdb.Error:
+        raise Unavailable(
+            f"A record file of practice {practice} is missing or damaged.",
+            "Restore it from a backup, or load the practice's latest delivery again.",
+        ) from None
+
+
+def _load(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int) -> Record:
     files = source.files("patients", [practice])
     who = {"patient": patient_id, "practice": practice}
     found = _rows(cursor, _PATIENT, {**who, "files": list(files)}) if files else []
@@ -67,8 +80,7 @@ def load_record(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practic
 def find_practice(cursor: duckdb.DuckDBPyConnection, source: RecordSource, patient_id: int, on: dt.date) -> str:
     """Give the practice where a patient was registered on a day, or the last one before it. Raises `NotFound`."""
     files = source.registration_files([])
-    found = _rows(cursor, _REGISTRATIONS, {"files": list(files), "patient": patient_id}) if files else []
-    spans = [cast("tuple[str, dt.date, dt.date | None]", item) for item in found]
+    spans = _spans(cursor, files, patient_id)
     running = [(end is None or end >= on, start, practice) for practice, start, end in spans if start <= on]
     if not running:
         raise NotFound("No practice has that patient on this day.", "Check the tenant, the patient and the day.")
@@ -79,9 +91,24 @@ def _registrations(
     cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int
 ) -> Sequence[Row]:
     files = source.registration_files([practice])
-    found = _rows(cursor, _REGISTRATIONS, {"files": list(files), "patient": patient_id}) if files else []
-    spans = [cast("tuple[str, dt.date, dt.date | None]", item) for item in found]
+    spans = _spans(cursor, files, patient_id)
     return [Row(start, practice=where, end_date=end) for where, start, end in spans]
+
+
+def _spans(
+    cursor: duckdb.DuckDBPyConnection, files: Sequence[str], patient_id: int
+) -> Sequence[tuple[str, dt.date, dt.date | None]]:
+    """Read a patient's registrations anywhere; a practice whose file cannot be read has none."""
+    if not files:
+        return []
+    try:
+        found = _rows(cursor, _REGISTRATIONS, {"files": list(files), "patient": patient_id})
+    except duckdb.Error:
+        found = []
+        for file in files:
+            with contextlib.suppress(duckdb.Error):
+                found += _rows(cursor, _REGISTRATIONS, {"files": [file], "patient": patient_id})
+    return [cast("tuple[str, dt.date, dt.date | None]", item) for item in found]
 
 
 def _row(item: tuple[object, ...]) -> Row:
