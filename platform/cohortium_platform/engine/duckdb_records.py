@@ -27,8 +27,8 @@ from cohortium_platform.engine.duckdb_program import create
 __all__ = [
     "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER", "LATER_OF", "LATER_PEOPLE",
     "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS", "READ_ON", "READ_TO",
-    "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes", "insert_rows", "largest_first",
-    "make_codes", "make_rows", "matched", "view_of_files",
+    "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes", "insert_rows",
+    "largest_first", "make_codes", "make_rows", "matched", "view_of_files",
 ]  # fmt: skip
 
 CODED = ("events", "medications")
