@@ -1,6 +1,7 @@
 """The engine beside what people would write by hand for the same seven indicators: DuckDB SQL, Polars, pandas.
 
-All four must agree on how many members have each status. The engine gives more (dates, values, deciding events, a line
+All four must agree on how many members have each status. Rivals read the files that were delivered; the engine is timed
+both with its extracts made and while it makes them. The engine gives more (dates, values, deciding events, a line
 a member), so that its ratio is a lower bound. pandas and Polars are left out above BENCH_SLOW_PEOPLE people.
 """
 # ruff: noqa: T201 - a benchmark prints
@@ -8,6 +9,7 @@ a member), so that its ratio is a lower bound. pandas and Polars are left out ab
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import time
 from collections import Counter
@@ -46,7 +48,7 @@ def test_rivals(bench_records, pack_definition) -> None:
     rules = replace(pack_definition, indicators=chosen, stratifiers=())
 
     def engine() -> Counts:
-        settings = EngineSettings(threads=THREADS, memory_limit="3GB", temporary=Path("/tmp"))  # noqa: S108
+        settings = EngineSettings(THREADS, "3GB", Path("/tmp"), records.extracts)  # noqa: S108
         with evaluate(rules, records, records.practices, [INDEX_DATE], settings=settings) as tables:
             results = tables.fetch(Kind.RESULTS)
         counted = Counter(
@@ -57,8 +59,12 @@ def test_rivals(bench_records, pack_definition) -> None:
     files = {table: records.files(table, records.practices) for table in ("patients", "registrations", "events")}
     inputs = Inputs(files, pack_definition, INDEX_DATE, THREADS)
     print(f"\n{records.said()}; {len(INDICATORS)} indicators")
+    shutil.rmtree(records.extracts, ignore_errors=True)
+    began = time.perf_counter()
+    engine()
+    print(f"  {'Cohortium, extracts to be made':34} {time.perf_counter() - began:8.2f} s")
     base, expected = timed(engine)
-    print(f"  {'Cohortium on DuckDB':34} {base:8.2f} s")
+    print(f"  {'Cohortium, extracts made':34} {base:8.2f} s")
     rivals: dict[str, Callable[[Inputs], Counts]] = {"DuckDB SQL, a query an indicator": sql_counts}
     if records.people <= SLOW_PEOPLE:
         rivals |= {"Polars": polars_counts, "pandas": pandas_counts}

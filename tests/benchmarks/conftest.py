@@ -42,6 +42,11 @@ class BenchRecords:
 
     folder: Path
 
+    @property
+    def extracts(self) -> Path:
+        """Where evaluations keep extracts."""
+        return self.folder / "extracts"
+
     @cached_property
     def practices(self) -> list[str]:
         """Every practice."""

@@ -33,7 +33,7 @@ def main() -> None:
     sys.modules["shared"] = shared
     spec.loader.exec_module(shared)
     records = shared.BenchRecords(Path(asked["folder"]))
-    settings = EngineSettings(threads=asked["threads"], memory_limit=asked["memory"], temporary=Path("/tmp"))  # noqa: S108
+    settings = EngineSettings(asked["threads"], asked["memory"], Path("/tmp"), records.extracts)  # noqa: S108
     before = most_memory()
     began = time.perf_counter()
     rules = bind(indicator_packs()[0].definition)
