@@ -99,6 +99,19 @@ def test_explain_prints_the_reason(folder):
         assert each["result"]["status"] in ("met", "due", "overdue")
         assert each["sentence"]
         assert each["met"]["words"]
+        assert each["outlook"].endswith(".")
+        assert (each["next_change"] is None) == each["outlook"].startswith("Stays as it is")
+
+
+@pytest.mark.usefixtures("demo")
+def test_refresh_brings_a_registry_forward(folder):
+    asked = ("--tenant", "dorset", "--to", "2026-01-31", "--json")
+    (first,) = json.loads(run(folder, "refresh", *asked).stdout)
+    assert first["index_date"] == "2026-01-31"
+    assert first["practices_evaluated_whole"] == []
+    assert 0 < first["members_taken_over"] < first["members"]
+    (again,) = json.loads(run(folder, "refresh", *asked).stdout)
+    assert again["members"] is None  # nothing was left to do
 
 
 @pytest.mark.usefixtures("demo")

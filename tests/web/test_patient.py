@@ -83,6 +83,7 @@ def test_why_is_a_page_and_a_part_with_the_sentence_the_entries_and_the_rule(cli
     for answer in (page, part):
         said = unescape(" ".join(answer.text.split()))
         assert "It can no longer be met: its window closed on 20 October 2025." in said
+        assert "No longer applies from 21 October 2026 if nothing is recorded." in said
         assert '20 Oct 2024</td> <td class="nhsuk-table__cell">Orbital lymphoma' in said
         assert "<details" in said
         assert "Met when" in said
