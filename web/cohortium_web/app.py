@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         await to_thread.run_sync(warm_up)
         _settle()
         yield
+        gc.unfreeze()  # so that libraries find nothing left over at the end of the process
         await to_thread.run_sync(site.close)
 
     app = FastAPI(title="Cohortium", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

@@ -93,7 +93,8 @@ class ResultReader:
         return cast("list[tuple[object, ...]]", self.cursor().execute(query, used).fetchall())
 
     def close(self) -> None:
-        """Close DuckDB."""
+        """Close DuckDB, and let go of every thread's cursor."""
+        self._local = threading.local()
         self._connection.close()
 
 
