@@ -1,5 +1,5 @@
-"""`cohortium import`: load a delivery whole or not at all, and show what was found in it; and `cohortium publish`: bring
-the tables for outside readers up to the newest snapshot.
+"""`cohortium import`: load a delivery whole or not at all, and show what was found in it; and `cohortium publish`:
+bring the tables for outside readers up to the newest snapshot.
 """
 
 from __future__ import annotations
