@@ -84,10 +84,8 @@ class SparkRecords:
         by_table: dict[str, list[Rows]] = {}
         for item in wanted:
             by_table.setdefault(item.name, []).append(item)
-        parts = [self._rows_of(table, some, numbering, codelists) for table, some in by_table.items()]
+        parts = [self._rows_of(table, some, numbering, codelists, keys) for table, some in by_table.items()]
         together = reduce(DataFrame.unionByName, parts)
-        if keys is not None:
-            together = together.join(keys, list(PERSON), "left_semi")
         numbers = sorted(numbering.rows[item] for some in by_table.values() for item in some)
         lists = [
             F.sort_array(F.collect_list(F.when(F.col("list") == number, F.col("row")))).alias(rows_column(number))
@@ -96,9 +94,16 @@ class SparkRecords:
         return together.groupBy(*PERSON).agg(*lists)
 
     def _rows_of(
-        self, table: str, wanted: Sequence[Rows], numbering: Numbering, codelists: Mapping[str, Codelist]
+        self,
+        table: str,
+        wanted: Sequence[Rows],
+        numbering: Numbering,
+        codelists: Mapping[str, Codelist],
+        keys: DataFrame | None,
     ) -> DataFrame:
         found = self._read(table, self.source.files(table, self.practices))
+        if keys is not None:  # first, since members are few and codes on lists are many
+            found = found.join(keys, list(PERSON), "left_semi")
         groups = [group_field(number) for number in numbering.groupings.values()]
         have: dict[str, Column] = {}
         if table in CODED:

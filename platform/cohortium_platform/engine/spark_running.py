@@ -39,6 +39,7 @@ _OF_ONE_MACHINE = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.shuffle.partitions": "2",
 }
+"""Where a query is planned for longer than it runs: fewer plans, less compilation, few partitions."""
 _OF_THE_DRIVER = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
