@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ import pyarrow as pa
 from cohortium_platform.errors import CohortiumError
 from cohortium_platform.records.catalogue import RecordFile
 from cohortium_platform.records.schema import SCHEMAS, RecordTable
+from cohortium_platform.records.store import sync
 
 __all__ = ["KEPT_FOR", "PublishedSnapshot", "bring_up", "published_snapshot"]
 
@@ -242,13 +243,13 @@ def _create(path: Path, content: bytes) -> None:
         os.link(part, path)
     finally:
         part.unlink()
-    _sync_folder(path.parent)
+    sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _replace(path: Path, content: bytes) -> None:
     """Put a file in the place of another."""
     _written(path, content).replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _written(path: Path, content: bytes) -> Path:
@@ -258,10 +259,3 @@ def _written(path: Path, content: bytes) -> Path:
         file.flush()
         os.fsync(file.fileno())
     return part
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    with suppress(OSError):
-        os.fsync(descriptor)
-    os.close(descriptor)

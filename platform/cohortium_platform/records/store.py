@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from cohortium_platform.errors import CohortiumError
 from cohortium_platform.records.schema import ROW_GROUP_ROWS, SCHEMAS, RecordTable, TableSchema
 
-__all__ = ["EXTRACT_SOURCES", "RecordStore", "StoredFile", "WrittenFile", "safe_name"]
+__all__ = ["EXTRACT_SOURCES", "RecordStore", "StoredFile", "WrittenFile", "safe_name", "sync"]
 
 EXTRACT_SOURCES = "sources.json"
 """Which record files an extract was made from: a JSON list of their places."""
@@ -82,8 +82,8 @@ class RecordStore:
         path = self.path(relative)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_parquet(path, SCHEMAS[table], rows)
-        _sync(path, os.O_RDONLY)
-        _sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        sync(path, os.O_RDONLY)
+        sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         return WrittenFile(practice, source, table, relative, rows.num_rows, path.stat().st_size, sha256_of(path))
 
     def is_intact(self, relative: str, size: int, sha256: str) -> bool:
@@ -184,7 +184,7 @@ def safe_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else "x-" + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-def _sync(path: Path, flags: int) -> None:
+def sync(path: Path, flags: int) -> None:
     """Make a file's content, or the names in a folder, last through a power cut."""
     descriptor = os.open(path, flags)
     try:
