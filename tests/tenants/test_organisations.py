@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session
 
 from cohortium_platform.database import Database
@@ -202,3 +203,22 @@ def test_two_tenants_know_nothing_of_each_others_organisations(
         assert load_graph(others).nodes == {}
         create(others, NewOrganisation("Z00001", "The same code", OrganisationType.PRACTICE, START))
     assert load_graph(session).nodes["Z00001"].name == "The Z00001"
+
+
+def test_a_graph_read_again_is_the_same_until_any_row_changes_however_it_is_changed(session: Session) -> None:
+    before = load_graph(session)
+    assert load_graph(session) is before
+    session.connection().execute(text("UPDATE organisations SET name = 'Renamed' WHERE ods_code = 'Z00001'"))
+    renamed = load_graph(session)
+    assert (before.nodes["Z00001"].name, renamed.nodes["Z00001"].name) == ("The Z00001", "Renamed")
+    session.connection().execute(text('UPDATE organisation_relationships SET "end" = :day'), {"day": LATER})
+    assert load_graph(session).practices_under("QT1", TODAY) == set()
+
+
+def test_what_a_transaction_rolled_back_is_not_remembered(database: Database, tenant: Tenant) -> None:
+    with pytest.raises(RuntimeError, match="undone"), database.tenant(tenant.id) as session:
+        create(session, NewOrganisation("Z00001", "Never was", OrganisationType.PRACTICE, START))
+        assert set(load_graph(session).nodes) == {"Z00001"}
+        raise RuntimeError("undone")
+    with database.tenant(tenant.id) as session:
+        assert load_graph(session).nodes == {}

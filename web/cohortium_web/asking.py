@@ -102,6 +102,13 @@ class Asking:
         """The registries that this person may see, by pack; none for a role that sees no registry."""
         return self.site.definitions.of_tenant(self.session) if self.registry_practices else {}
 
+    def registry(self, pack: str) -> Registered:
+        """One of them. Raises `NotFound`."""
+        found = self.registries.get(pack)
+        if found is None:
+            raise NotFound("There is no such registry.", "Choose one from the home page.")
+        return found
+
     def name_of(self, code: str) -> str:
         """An organisation's name; its code when the tenant does not know it."""
         node = self.organisations.nodes.get(code)

@@ -14,7 +14,6 @@ from uuid import UUID
 from sqlmodel import Session
 
 from cohortium_platform.database import tenant_of
-from cohortium_platform.errors import NotFound
 from cohortium_plugins.model import Definition, nodes
 from cohortium_plugins.pack import Pack
 from cohortium_tenants.packs import TenantDefinition, definition_of, enabled_packs, local_codes
@@ -83,13 +82,6 @@ class Definitions:
                 with self._lock:
                     self._kept[tenant, enabled.pack] = kept
             found[enabled.pack] = kept[1]
-        return found
-
-    def find(self, session: Session, pack: str) -> Registered:
-        """One registry of the session's tenant. Raises `NotFound`."""
-        found = self.of_tenant(session).get(pack)
-        if found is None:
-            raise NotFound("There is no such registry.", "Choose one from the home page.")
         return found
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import duckdb
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, NotFound
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_platform.results.store import STATUS_CODES, Count, ResultKind, ResultStore
@@ -142,21 +142,20 @@ class RegistryResults:
     ) -> None:
         """Look up the files. Raises `NotFound` when the pack was never evaluated for any of these practices."""
         self._reader = reader
-        rows = session.exec(
-            select(ResultFileRow.evaluation_id, ResultFileRow.kind, ResultFileRow.path, ResultFileRow.practice).where(
-                ResultFileRow.pack == pack,
-                col(ResultFileRow.practice).in_(practices),
-                col(ResultFileRow.superseded).is_(None),
-            )
-        ).all()
+        file = ResultFileRow
+        rows = session.connection().execute(
+            select_columns(col(file.evaluation_id), col(file.kind), col(file.path), col(file.practice), col(file.rows))
+            .where(col(file.pack) == pack, col(file.practice).in_(practices), col(file.superseded).is_(None))
+        ).all()  # fmt: skip
         if not rows:
             raise NotFound(f"{pack} has no results for these practices yet.", "They are made by `cohortium evaluate`.")
-        made = [session.get_one(Evaluation, (tenant_of(session), each)) for each in {row[0] for row in rows}]
+        made = session.exec(select(Evaluation).where(col(Evaluation.id).in_({row[0] for row in rows}))).all()
         self.evaluation = max(made, key=lambda each: (each.index_date, each.finished))
-        self.practices = frozenset(practice for *_, practice in rows)
+        self.practices = frozenset(practice for *_, practice, _ in rows)
+        self._members = sum(many for _, kind, *_, many in rows if kind == ResultKind.LIST)
         self._scopes: dict[str, dict[str, list[str]]] = {}
-        paths = {path: str(store.path(path)) for _, _, path, _ in rows}
-        for _, kind, path, practice in rows:
+        paths = {path: str(store.path(path)) for _, _, path, *_ in rows}
+        for _, kind, path, practice, _ in rows:
             scope = self._scopes.setdefault(kind, {"files": [], "paths": [], "of": []})
             if paths[path] not in scope["files"]:
                 scope["files"].append(paths[path])
@@ -171,9 +170,15 @@ class RegistryResults:
     def page(self, query: ListQuery) -> ListPage:
         """One page of the list. Raises `BadInput` on an unknown indicator or stratifier."""
         matching, parameters = self._matching(query)
-        total = cast("int", self._reader.rows(_TOTAL.format(matching), parameters)[0][0])
+        total = self._total(matching, parameters)
         rows = self._page_rows(query, matching, parameters, total)
         return ListPage([self._list_row(row) for row in rows], total)
+
+    def _total(self, matching: str, parameters: Mapping[str, object]) -> int:
+        """How many people match; the catalogue knows it of everyone."""
+        if matching == _SCOPED:
+            return self._members
+        return cast("int", self._reader.rows(_TOTAL.format(matching), parameters)[0][0])
 
     def _page_rows(
         self, query: ListQuery, matching: str, parameters: Mapping[str, object], total: int

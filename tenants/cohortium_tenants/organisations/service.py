@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from uuid import UUID
 
+from sqlalchemy import Label, Text, cast, func, literal_column
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from cohortium_platform.database import tenant_of
+from cohortium_platform.database import TenantTable, tenant_of
 from cohortium_platform.errors import BadInput, Conflict, NotFound
 from cohortium_tenants.organisations.graph import Member, Node, OrganisationGraph, Succession, overlap
 from cohortium_tenants.organisations.models import (
@@ -146,8 +148,33 @@ def succeed(session: Session, predecessor: str, successor: str, on: date) -> Non
 
 
 def load_graph(session: Session) -> OrganisationGraph:
-    """The tenant's organisations as they stand, read whole."""
+    """The tenant's organisations as they stand. A graph read before is given again when a digest of every row, made by
+    PostgreSQL, says that nothing has changed.
+    """
     session.flush()
+    tenant, digest = tenant_of(session), tuple(session.connection().execute(_DIGEST).one())
+    kept = _graphs.get(tenant)
+    if kept is None or kept[0] != digest:
+        kept = (digest, _read_graph(session))
+        _graphs[tenant] = kept
+    return kept[1]
+
+
+_graphs: dict[UUID, tuple[tuple[object, ...], OrganisationGraph]] = {}
+"""The newest graph read of each tenant, with its digest. A graph never changes, so threads may share it."""
+
+
+def _digest_of(model: type[TenantTable], name: str) -> Label[int]:
+    whole_row = func.hashtextextended(cast(literal_column(name), Text), 0)
+    return select_columns(func.sum(whole_row)).select_from(model).scalar_subquery().label(name)
+
+
+_DIGEST = select_columns(
+    *(_digest_of(model, str(model.__tablename__)) for model in (Organisation, Relationship, Successor))
+)
+
+
+def _read_graph(session: Session) -> OrganisationGraph:
     connection = session.connection()
     nodes = connection.execute(
         select_columns(

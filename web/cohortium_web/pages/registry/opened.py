@@ -103,7 +103,7 @@ def open_registry(asking: Asking, pack: str, practices: frozenset[str] | None = 
     """
     reach = asking.practices if practices is None else practices
     with asking.timed("definition"):
-        registered = asking.site.definitions.find(asking.session, pack)
+        registered = asking.registry(pack)
     with asking.timed("results"):
         store = ResultStore(asking.site.settings.store_root, asking.who.tenant_id)
         results = RegistryResults(asking.session, asking.site.results, store, pack, reach)

@@ -81,7 +81,7 @@ def search(
     asking: Viewing, pack: str, who: Annotated[str, Form()] = "", filters: Annotated[str, Form()] = ""
 ) -> Response:
     """Keep what is searched for, and lead to the list that it finds; see `searches` for why."""
-    asking.site.definitions.find(asking.session, pack)
+    asking.registry(pack)
     chosen = replace(Filters.read(QueryParams(filters)), search=None, page=1)
     if who.strip():
         chosen = replace(chosen, search=searches.keep(asking, who.strip()))
