@@ -180,6 +180,12 @@ def test_tiles_count_every_status(registry):
     assert tiles["review"][Status.NOT_APPLICABLE] == 1
 
 
+def test_tiles_counted_beforehand_are_those_of_the_lines(registry):
+    for practices in (["Z1"], ["Z2", "Z3"], ["Z1", "Z2", "Z3"]):
+        found = registry(*practices)
+        assert found.tiles() == found.tiles(ListQuery(practices=frozenset(practices)))
+
+
 def test_a_patient_outside_the_practices_allowed_is_not_there(registry):
     row, results = registry("Z2").patient(3)
     assert row.age == 72

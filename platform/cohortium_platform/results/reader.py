@@ -125,6 +125,10 @@ _TILES = """
     FROM (SELECT unnest(statuses) AS status, unnest(range(1, len(statuses) + 1)) AS position {})
     GROUP BY ALL
 """
+_COUNTED_TILES = """
+    SELECT indicator, status, sum(people)::BIGINT
+    FROM (SELECT * {} QUALIFY index_date = max(index_date) OVER (PARTITION BY practice)) GROUP BY ALL
+"""
 _RESULTS = f"""
     SELECT patient_id, practice, indicator, index_date, status, reason, due_date, due_now, met_date, value, value_code,
            value_text, adjustment, event_date, event_code, event_source
@@ -194,11 +198,23 @@ class RegistryResults:
 
     def tiles(self, query: ListQuery | None = None) -> Mapping[str, Mapping[Status, int]]:
         """How many people have each status, by indicator, in the evaluation's order."""
-        counts: dict[str, dict[Status, int]] = {name: dict.fromkeys(Status, 0) for name in self.evaluation.indicators}
         matching, parameters = self._matching(query or ListQuery())
+        if matching == _SCOPED:
+            return self._tiles_of_everyone()
+        counts: dict[str, dict[Status, int]] = {name: dict.fromkeys(Status, 0) for name in self.evaluation.indicators}
         rows = self._reader.rows(_TILES.format(matching), parameters)
         for position, status, people in cast("list[tuple[int, int, int]]", rows):
             counts[self.evaluation.indicators[position - 1]][_STATUSES[status]] = people
+        return counts
+
+    def _tiles_of_everyone(self) -> Mapping[str, Mapping[Status, int]]:
+        """The same from what was counted when the list was made; an indicator does not apply to all the others."""
+        counts: dict[str, dict[Status, int]] = {name: dict.fromkeys(Status, 0) for name in self.evaluation.indicators}
+        rows = self._reader.rows(_COUNTED_TILES.format(_SCOPED), self._scopes[ResultKind.COUNTS])
+        for indicator, status, people in cast("list[tuple[str, str, int]]", rows):
+            counts[indicator][Status(status)] = people
+        for found in counts.values():
+            found[Status.NOT_APPLICABLE] += self._members - sum(found.values())
         return counts
 
     def patient(self, patient_id: int) -> tuple[ListRow, Sequence[Result]]:
