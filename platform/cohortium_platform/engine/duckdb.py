@@ -7,7 +7,7 @@ index dates go in one pass. Not here: what the statements say (`duckdb_records`,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from cohortium_platform.engine import duckdb_records as records
 from cohortium_platform.engine.control import Cancellation, EngineSettings, Progress
-from cohortium_platform.engine.duckdb_compile import Program, Work, compiled
+from cohortium_platform.engine.duckdb_compile import FETCHED, Program, Work, compiled
 from cohortium_platform.engine.duckdb_extracts import EXTRACTED, Extracts
-from cohortium_platform.engine.duckdb_running import Running, connect
+from cohortium_platform.engine.duckdb_running import Lent, Running, lend
 from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.plan import Section
 from cohortium_platform.engine.source import FRAME_TABLES, RecordSource
@@ -33,20 +33,32 @@ _SECONDS_A_JOIN, _SECONDS_A_ROW, _COLUMNS_AN_AGGREGATE = 3e-3, 1e-8, 3
 """What a grouping and join costs however few rows it has, what one column costs a row, and how many columns are taken
 from a frame: measured on two cores, and only the balance between them matters."""
 
+_FEW = 20_000
+"""So many people, once for each index date, are worked on in one thread."""
+
 
 class DuckdbTables:
     """The outcome of one evaluation, still inside its DuckDB connection: `EvaluatedTables`."""
 
-    def __init__(self, running: Running, queries: Mapping[Kind, str], last_date: date) -> None:
-        self._running, self._queries, self._last_date = running, queries, last_date
+    def __init__(self, lent: Lent, running: Running, work: Work, last_date: date) -> None:
+        self._lent, self._running, self._work, self._last_date = lent, running, work, last_date
+        self._closed = False
+        self.few = False
+        """Whether there are so few rows that planning costs more than another copy of them."""
 
     def fetch(self, kind: Kind) -> pa.Table:
         """Give a table's rows, sorted by practice, patient and index date, then in the order of the definition."""
-        return self._running.table(self._queries[kind], [self._last_date] if kind is Kind.LIST else [])
+        asked = [self._last_date] if kind is Kind.LIST else []
+        if not self.few:
+            return self._running.table(self._work.queries[kind], asked)
+        self._running.run(self._work.kept[kind], asked)  # the query itself would be planned twice
+        return self._running.table(FETCHED)
 
     def close(self) -> None:
         """Give back the memory."""
-        self._running.connection.close()
+        if not self._closed:
+            self._closed = True
+            self._lent.give_back()
 
     def __enter__(self) -> Self:
         return self
@@ -77,30 +89,34 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     if not practices or not index_dates:
         raise BadInput("An evaluation needs at least one practice and one index date.")
     cancellation = cancellation or Cancellation()
-    connection = connect(settings or EngineSettings())
+    lent = lend(settings or EngineSettings())
     try:
-        with cancellation.watching(connection):
-            run = _Evaluation(
-                Running(connection, cancellation), source, sorted(set(practices)), sorted(set(index_dates))
-            )
+        with cancellation.watching(lent.connection):
+            run = _Evaluation(lent, cancellation, source, sorted(set(practices)), sorted(set(index_dates)))
             run.outlook, run.settled = outlook, settled
             run.extracts = None if settings is None else settings.extracts
             return run.evaluate(definition, progress or (lambda _fraction, _step: None))
     except BaseException:
-        connection.close()
+        lent.close()
         raise
 
 
 class _Evaluation:
     def __init__(
-        self, running: Running, source: RecordSource, practices: Sequence[str], index_dates: Sequence[date]
+        self,
+        lent: Lent,
+        cancellation: Cancellation,
+        source: RecordSource,
+        practices: Sequence[str],
+        index_dates: Sequence[date],
     ) -> None:
-        self.running, self.source = running, source
+        self.lent, self.running, self.source = lent, Running(lent.connection, cancellation), source
         self.practices, self.index_dates = practices, index_dates
         self.standings = {practice: source.standing(practice) for practice in practices}
         self.outlook = False
         self.settled: pa.Table | None = None
         self.extracts: Path | None = None
+        self._few = False
         self._read: set[Rows] = set()
         self._rows: dict[str, int] = {}
 
@@ -111,10 +127,13 @@ class _Evaluation:
         extracts = self._extracted(program, progress)
         progress(0.1 if extracts else 0.0, "Finding members")
         self._open_files(program, extracts)
-        self._find_candidates(program)
+        candidates = self._find_candidates(program)
         if self.settled is not None:
             self.running.connection.register("settled", self.settled)
             self.running.run(records.LEAVE_SETTLED)
+        self._few = candidates * len(self.index_dates) <= _FEW
+        if self._few:
+            self.running.in_one_thread()
         self._place_people()
         self._read_rows(program, plan.membership)
         self._run(program.membership(self._lists_a_join(plan.membership)))
@@ -127,7 +146,9 @@ class _Evaluation:
         work = program.everything(self._lists_a_join(plan.everything))
         self._run(work)
         progress(1.0, "Decided")
-        return DuckdbTables(self.running, work.queries, self.index_dates[-1])
+        tables = DuckdbTables(self.lent, self.running, work, self.index_dates[-1])
+        tables.few = self._few
+        return tables
 
     def _run(self, work: Work) -> None:
         self.running.foresee(outcomes=False)
@@ -170,9 +191,9 @@ class _Evaluation:
                     files = extracts.files(table)
                 else:
                     files = self.source.files(table, self.practices)
-                self.running.run(records.view_of_files(table, files, numbered=numbered))
+                self.running.run(records.view_of_files(table, files, numbered=numbered), again=False)
         everywhere = self.source.registration_files(self.practices)
-        self.running.run(records.view_of_files("registrations", everywhere, "all_registrations"))
+        self.running.run(records.view_of_files("registrations", everywhere, "all_registrations"), again=False)
         standings = [self.standings[practice] for practice in self.practices]
         columns: list[object] = [list(self.practices), [standing.records_to for standing in standings]]
         columns.extend([table in standing.missing for standing in standings] for table in FRAME_TABLES)
@@ -186,16 +207,18 @@ class _Evaluation:
 
     # --- people ---------------------------------------------------------------------------------------------------
 
-    def _find_candidates(self, program: Program) -> None:
+    def _find_candidates(self, program: Program) -> int:
+        """Find them, and tell how many there are at most."""
         self.running.run(records.CANDIDATES)
         needed = program.plan.needed
         if needed is None:
-            self.running.run(records.ALL_REGISTERED)
-            return
+            return cast("int", self.running.run(records.ALL_REGISTERED)[0][0])
+        found = 0
         for table in sorted({rows.name for rows in needed}):
             if table in records.CODED:
                 self._set_codes(program, table, [rows for rows in needed if rows.name == table])
-            self.running.run(records.candidates_with(table))
+            found += cast("int", self.running.run(records.candidates_with(table))[0][0])
+        return found
 
     def _place_people(self) -> None:
         for statement in (records.REGISTERED, records.SUBJECTS, records.PERSONS, records.BASE, records.KEYS):

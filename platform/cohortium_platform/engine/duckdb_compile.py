@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
+from sqlglot import exp
+
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.duckdb_extracts import LookedAt
 from cohortium_platform.engine.duckdb_outlook import Outlook, least
@@ -28,18 +30,24 @@ from cohortium_plugins.model.definition import Definition
 from cohortium_plugins.model.nodes import Rows
 from cohortium_plugins.model.values import ValueType
 
-__all__ = ["Program", "Work", "compiled"]
+__all__ = ["FETCHED", "Program", "Work", "compiled"]
 
 FINISHED = "finished"
+_FETCHED = "fetched"
+FETCHED = sql.rendered(exp.Select(expressions=[exp.Star()]).from_(sql.table(_FETCHED), copy=False))
+"""The query over what `Work.kept` keeps."""
 _KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Statements to run in order, and the queries over what they leave behind."""
+    """Statements to run in order, the queries over what they leave behind, and for each query the statement that keeps
+    its rows to be fetched (`FETCHED`).
+    """
 
     statements: tuple[str, ...]
     queries: Mapping[Kind, str] = field(default_factory=dict)
+    kept: Mapping[Kind, str] = field(default_factory=dict)
 
 
 class Program:
@@ -125,7 +133,9 @@ class Program:
             statements.append(create(FINISHED, compile_held_back(self.plan, "undated")))
         else:
             statements = writer.statements(outputs.columns, base, FINISHED)
-        return Work(tuple(statements), {kind: sql.rendered(query) for kind, query in outputs.queries.items()})
+        queries = {kind: sql.rendered(query) for kind, query in outputs.queries.items()}
+        kept = {kind: create(_FETCHED, query, anew=True) for kind, query in outputs.queries.items()}
+        return Work(tuple(statements), queries, kept)
 
 
 _programs: OrderedDict[tuple[int, frozenset[str], bool, bool], tuple[Definition, Program]] = OrderedDict()

@@ -125,11 +125,12 @@ class StageWriter:
         return query
 
 
-def create(table: str, query: sql.Sql) -> str:
-    """Write the statement that keeps a query's rows as a temporary table."""
+def create(table: str, query: sql.Sql, *, anew: bool = False) -> str:
+    """Write the statement that keeps a query's rows as a temporary table, in place of one of this name if `anew`."""
     statement = exp.Create(
         this=sql.table(table),
         kind="TABLE",
+        replace=anew,
         expression=query,
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
