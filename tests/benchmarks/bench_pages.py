@@ -43,6 +43,7 @@ from cohortium_platform.settings import Settings
 from cohortium_plugins.model import Definition
 from cohortium_tenants.demo import NORTH_LONDON, build_demo_tenant
 from cohortium_tenants.keys import open_keys
+from cohortium_tenants.onboarding import onboard
 from cohortium_tenants.organisations import OrganisationType, load_graph
 from cohortium_tenants.packs import TenantDefinition, definition_of, enable_pack
 from cohortium_tenants.tenants import Tenant
@@ -96,6 +97,8 @@ def _people(session: Session) -> dict[str, int]:
         for code in graph.above(practice, DAY):
             if graph.nodes[code].type in {OrganisationType.PCN, OrganisationType.PLACE}:
                 share(session, practice, code, start=START, document="bench")
+    for code in graph.nodes:
+        onboard(session, code, on=START, document="bench", by="bench")
     pcn = graph.of_type(OrganisationType.PCN, DAY)[0]
     places = graph.of_type(OrganisationType.PLACE, DAY)
     largest = max(places, key=lambda code: len(graph.practices_under(code, DAY)))

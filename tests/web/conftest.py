@@ -26,6 +26,7 @@ from cohortium_platform.keys import KeyEncryption
 from cohortium_platform.settings import Settings
 from cohortium_plugins.importing import ImportOptions
 from cohortium_tenants.loading import LoadOptions, load_delivery
+from cohortium_tenants.onboarding import onboard
 from cohortium_tenants.organisations import (
     Member,
     NewOrganisation,
@@ -91,6 +92,8 @@ def _organisations(session: Session) -> None:
         share(session, code, code, start=START, document=f"DSA {code}")
     for code in PRACTICES[:2]:
         share(session, code, PCN, start=START, document=f"DSA {code} {PCN}")
+    for code in (ICB, PCN, TRUST, *PRACTICES):
+        onboard(session, code, on=START, document=f"Onboarding of {code}", by="test")
 
 
 @pytest.fixture

@@ -18,12 +18,15 @@ from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from cohortium_auth.login import SignedIn, roles_of
+from cohortium_auth.breakglass import is_open_for
+from cohortium_auth.login import Purpose, SignedIn, roles_of
 from cohortium_auth.policy import (
+    OF_PRACTICES,
     Action,
     Decision,
     PracticeRecords,
     Principal,
+    Reach,
     allowed_practices,
     decide,
 )
@@ -39,10 +42,8 @@ from cohortium_web.middleware import request_id_of, timings_of
 from cohortium_web.site import Site
 from cohortium_web.templating import Frame, NavigationItem, render
 
-__all__ = ["OF_PRACTICES", "Asking", "Refused", "entry_of", "patient_hash", "timed"]
+__all__ = ["Asking", "Refused", "entry_of", "patient_hash", "timed"]
 
-OF_PRACTICES = frozenset({Action.VIEW_REGISTRY, Action.VIEW_PATIENT, Action.EXPORT_LIST})
-"""Actions whose resource is a practice's records; the others are asked of the tenant itself."""
 _ID_BYTES = 8
 
 
@@ -77,6 +78,7 @@ class Asking:
     decision: Decision
     practices: frozenset[str]
     recorded: bool = field(default=False)
+    reaches: dict[tuple[Action, str], Reach] = field(default_factory=dict)
 
     @cached_property
     def keys(self) -> TenantKeys:
@@ -88,19 +90,32 @@ class Asking:
         """Who asks, as policies see them."""
         return Principal.of(self.who, self.organisations.nodes[self.who.organisation].type)
 
-    @cached_property
-    def registry_practices(self) -> frozenset[str]:
-        """The practices whose registries this person may see, whatever this request is about."""
-        if self.action in OF_PRACTICES:
-            return self.practices
-        return allowed_practices(
-            self.session, self.principal, Action.VIEW_REGISTRY, self.who.purpose, on=self.on
-        ).practices
+    def reach_of(self, pack: str, action: Action = Action.VIEW_REGISTRY) -> Reach:
+        """What this person may reach of one registry, whatever this request is about. Direct care is the same for all
+        registries; any other purpose is approved registry by registry.
+        """
+        if self.action is action and pack == self.request.path_params.get("pack"):
+            return Reach(self.practices, self.decision)
+        key = (action, "" if self.who.purpose is Purpose.DIRECT_CARE else pack)
+        if key not in self.reaches:
+            self.reaches[key] = allowed_practices(
+                self.session, self.principal, action, self.who.purpose, on=self.on, registry=key[1]
+            )
+        return self.reaches[key]
 
     @cached_property
     def registries(self) -> Mapping[str, Registered]:
-        """The registries that this person may see, by pack; none for a role that sees no registry."""
-        return self.site.definitions.of_tenant(self.session) if self.registry_practices else {}
+        """The registries of which this person may see people, by pack; none for a role that sees no registry."""
+        return self._reached(self.action if self.action in OF_PRACTICES else Action.VIEW_REGISTRY)
+
+    @cached_property
+    def counted(self) -> Mapping[str, Registered]:
+        """The registries of which this person may see suppressed counts, by pack."""
+        return self._reached(Action.VIEW_AGGREGATES)
+
+    def _reached(self, action: Action) -> Mapping[str, Registered]:
+        everything = self.site.definitions.of_tenant(self.session)
+        return {pack: found for pack, found in everything.items() if self.reach_of(pack, action).practices}
 
     def registry(self, pack: str) -> Registered:
         """One of them. Raises `NotFound`."""
@@ -118,9 +133,11 @@ class Asking:
         """See that the action is allowed on one practice's records. A refusal is recorded, and looks as if there were
         nothing.
         """
+        opened = any(is_open_for(self.session, self.who, patient_hash(self.keys, patient)) for patient in patients)
         decision = decide(
-            self.session, self.principal, self.action, PracticeRecords(practice), self.who.purpose, on=self.on
-        )
+            self.session, self.principal, self.action, PracticeRecords(practice), self.who.purpose,
+            on=self.on, registry=self.request.path_params.get("pack", ""), broken_glass=opened,
+        )  # fmt: skip
         if not decision.allowed:
             self.refuse(resource, practices=[practice], patients=patients)
         self.decision = decision
@@ -225,5 +242,10 @@ def entry_of(  # noqa: PLR0913 - an entry is this much
         policy=asking.decision.policy_ids,
         outcome=outcome,
         request_id=request_id_of(asking.request.scope),
-        detail=detail or {},
+        detail={**(detail or {}), **_relied_on(asking.decision)},
     )
+
+
+def _relied_on(decision: Decision) -> Mapping[str, str]:
+    """The approval that a use other than direct care relied on, so that its use can be counted."""
+    return {} if decision.approval is None else {"approval": str(decision.approval)}

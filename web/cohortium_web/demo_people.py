@@ -14,6 +14,8 @@ from sqlmodel import Session, select
 from cohortium_auth.login import NewMembership, Role, add_person
 from cohortium_auth.login.models import Person
 from cohortium_auth.policy.agreements import share
+from cohortium_platform.audit import SERVICE
+from cohortium_tenants.onboarding import onboard
 from cohortium_tenants.organisations import OrganisationGraph, OrganisationType, load_graph
 
 __all__ = ["add_demo_people"]
@@ -40,6 +42,8 @@ def add_demo_people(session: Session) -> None:
         for code in sorted(graph.above(practice, TODAY)):
             if graph.nodes[code].type in SHARING:
                 share(session, practice, code, start=START, document=DOCUMENT)
+    for code in graph.nodes:
+        onboard(session, code, on=START, document=DOCUMENT, by=SERVICE)
     for name, roles in _people(graph):
         add_person(session, name, [NewMembership(role, code, START) for role, code in roles])
 

@@ -9,7 +9,7 @@ in a transaction of its own. A route that records nothing fails, so that none ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -20,20 +20,36 @@ from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from cohortium_auth.breakglass import has_open
 from cohortium_auth.login import SignedIn, resume
-from cohortium_auth.policy import Action, Obligation, Principal, Reach, TenantItself, allowed_practices, decide
+from cohortium_auth.policy import (
+    OF_PRACTICES,
+    Action,
+    Obligation,
+    Principal,
+    Reach,
+    TenantItself,
+    allowed_practices,
+    decide,
+)
 from cohortium_platform.audit import Outcome, record_alone
 from cohortium_platform.errors import CohortiumError, Forbidden
 from cohortium_tenants.organisations import load_graph
 from cohortium_tenants.tenants import Tenant
-from cohortium_web.asking import OF_PRACTICES, Asking, Refused, entry_of, timed
+from cohortium_web.asking import Asking, Refused, entry_of, timed
 from cohortium_web.browser import browser_of, site_of
 from cohortium_web.site import Site
 
 __all__ = ["Requires", "requires"]
 
-_HONOURED = frozenset({Obligation.RECORD_PATIENTS})
-"""What routes do when a policy obliges to it; a policy that obliges to more lets nobody in."""
+_OF_PATIENTS = frozenset({Obligation.RECORD_PATIENTS, Obligation.ACTIVE_RELATIONSHIP, Obligation.APPLY_OPT_OUTS})
+_HONOURED: Mapping[Action, frozenset[Obligation]] = {
+    Action.VIEW_REGISTRY: _OF_PATIENTS,
+    Action.VIEW_PATIENT: _OF_PATIENTS,
+    Action.EXPORT_LIST: _OF_PATIENTS,
+    Action.VIEW_AGGREGATES: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
+}
+"""What the routes of an action do when a policy obliges to it; a policy that obliges to more lets nobody in."""
 
 
 class Requires:
@@ -72,7 +88,8 @@ class Requires:
         principal = Principal.of(who, organisations.nodes[who.organisation].type)
         with timed(request, "policy"):
             if self.action in OF_PRACTICES:
-                reach = allowed_practices(session, principal, self.action, who.purpose, on=today)
+                registry = request.path_params.get("pack", "")
+                reach = allowed_practices(session, principal, self.action, who.purpose, on=today, registry=registry)
             else:
                 resource = TenantItself(tenant.id)
                 reach = Reach(frozenset(), decide(session, principal, self.action, resource, who.purpose, on=today))
@@ -80,9 +97,10 @@ class Requires:
         asking = Asking(
             request, site, session, who, tenant, organisations, today, self.action, decision, practices
         )  # fmt: skip
-        if not decision.allowed:
+        by_breaking_glass = self.action is Action.VIEW_PATIENT and has_open(session, who)
+        if not decision.allowed and not by_breaking_glass:
             raise Refused(entry_of(asking, _route(request), outcome=Outcome.DENIED))
-        if unknown := decision.obligations - _HONOURED:
+        if unknown := decision.obligations - _HONOURED.get(self.action, frozenset()):
             raise CohortiumError(f"Pages cannot honour {', '.join(sorted(unknown))}.", "The policy asks for too much.")
         return asking
 

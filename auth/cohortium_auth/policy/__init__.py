@@ -1,6 +1,6 @@
 """May they? Decisions by Cedar policies, and the agreements that give reach. Not here: who is asking (`login`)."""
 
-from cohortium_auth.policy.actions import Action, Obligation
+from cohortium_auth.policy.actions import LEVELS, OF_PRACTICES, Action, Obligation
 from cohortium_auth.policy.agreements import end_agreement, is_shared, practices_sharing_with, share
 from cohortium_auth.policy.book import Policy, PolicyBook, read_policies
 from cohortium_auth.policy.decisions import (
@@ -12,11 +12,16 @@ from cohortium_auth.policy.decisions import (
     allowed_practices,
     decide,
 )
+from cohortium_auth.policy.patients import OF_PATIENTS, PatientScope, patients_left_in
 
 __all__ = [
+    "LEVELS",
+    "OF_PATIENTS",
+    "OF_PRACTICES",
     "Action",
     "Decision",
     "Obligation",
+    "PatientScope",
     "Policy",
     "PolicyBook",
     "PracticeRecords",
@@ -27,6 +32,7 @@ __all__ = [
     "decide",
     "end_agreement",
     "is_shared",
+    "patients_left_in",
     "practices_sharing_with",
     "read_policies",
     "share",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
-__all__ = ["Action", "Obligation"]
+from cohortium_auth.approvals import Level
+
+__all__ = ["LEVELS", "OF_PRACTICES", "Action", "Obligation"]
 
 
 class Action(enum.StrEnum):
@@ -15,6 +18,33 @@ class Action(enum.StrEnum):
     VIEW_REGISTRY = "view-registry"
     VIEW_PATIENT = "view-patient"
     EXPORT_LIST = "export-list"
+    VIEW_AGGREGATES = "view-aggregates"
+    BREAK_GLASS = "break-glass"
+    REQUEST_APPROVAL = "request-approval"
+    VIEW_ACCESS_MATRIX = "view-access-matrix"
+    SEARCH_AUDIT = "search-audit"
+    EXPORT_AUDIT = "export-audit"
+    VIEW_ACCESS_HISTORY = "view-access-history"
+    DECIDE_APPROVAL = "decide-approval"
+    REVIEW_BREAK_GLASS = "review-break-glass"
+    MANAGE_OPT_OUTS = "manage-opt-outs"
+    MANAGE_IG_SETTINGS = "manage-ig-settings"
+    VIEW_ONBOARDING = "view-onboarding"
+    VIEW_OWN_ONBOARDING = "view-own-onboarding"
+    MANAGE_ONBOARDING = "manage-onboarding"
+    VIEW_USAGE = "view-usage"
+
+
+LEVELS: Mapping[Action, Level] = {
+    Action.VIEW_REGISTRY: Level.IDENTIFIABLE,
+    Action.VIEW_PATIENT: Level.IDENTIFIABLE,
+    Action.EXPORT_LIST: Level.IDENTIFIABLE,
+    Action.VIEW_AGGREGATES: Level.AGGREGATE,
+}
+"""How near to a person an action comes, for what is not direct care."""
+
+OF_PRACTICES = frozenset(LEVELS)
+"""Actions whose resource is a practice's records; the others are asked of the tenant itself."""
 
 
 class Obligation(enum.StrEnum):
@@ -22,3 +52,9 @@ class Obligation(enum.StrEnum):
 
     RECORD_PATIENTS = "record-patients"
     """The audit entry names, by keyed hash, every patient whose details the answer holds."""
+    SUPPRESS = "suppress"
+    """Only counts leave, after disclosure control."""
+    APPLY_OPT_OUTS = "apply-opt-outs"
+    """Patients who opted out are left out before anything is counted or listed."""
+    ACTIVE_RELATIONSHIP = "active-relationship"
+    """Only patients whom the asker's trust has recorded something for lately."""

@@ -31,12 +31,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May this principal do this to this resource, for this purpose? Both ends as Cedar's type and id."""
+    """May this principal do this to this resource? Both as Cedar's type and id; `context` is the schema's `Asking`."""
 
     principal: tuple[str, str]
     action: str
     resource: tuple[str, str]
-    purpose: str
+    context: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class PolicyBook:
                 "principal": _uid(question.principal),
                 "action": _uid(("Action", question.action)),
                 "resource": _uid(question.resource),
-                "context": {"purpose": question.purpose},
+                "context": dict(question.context),
             }
             for question in questions
         ]

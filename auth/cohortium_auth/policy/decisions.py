@@ -7,17 +7,20 @@ like to a browser.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
 from sqlmodel import Session
 
+from cohortium_auth import opt_outs
+from cohortium_auth.approvals import Granted, granted_to
 from cohortium_auth.login import Purpose, Role, SignedIn
-from cohortium_auth.policy.actions import Action, Obligation
+from cohortium_auth.policy.actions import LEVELS, Action, Obligation
 from cohortium_auth.policy.agreements import is_shared, practices_sharing_with
 from cohortium_auth.policy.book import Answer, Policy, Question, read_policies
+from cohortium_tenants.onboarding import live_organisations
 from cohortium_tenants.organisations import OrganisationType
 
 __all__ = ["Decision", "PracticeRecords", "Principal", "Reach", "TenantItself", "allowed_practices", "decide"]
@@ -54,14 +57,19 @@ class TenantItself:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided, the policies that decided it, and what they oblige to. A refusal has neither."""
+    """What was decided, the policies that decided it, and what they oblige to. A refusal may name the policy that
+    forbade it. `approval` is the one that a use other than direct care relied on.
+    """
 
     allowed: bool
     policies: tuple[Policy, ...]
+    approval: UUID | None = None
 
     @property
     def obligations(self) -> frozenset[Obligation]:
-        """All that the deciding policies oblige to."""
+        """All that the deciding policies oblige to, when it is allowed."""
+        if not self.allowed:
+            return frozenset()
         return frozenset(obligation for policy in self.policies for obligation in policy.obligations)
 
     @property
@@ -78,6 +86,39 @@ class Reach:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What stands behind a question besides who asks: its purpose, approvals and opt-outs, and who is live."""
+
+    purpose: Purpose
+    live: frozenset[str]
+    granted: Granted
+    opt_outs_current: bool
+    registry: str
+    broken_glass: bool = False
+
+    @classmethod
+    def of(cls, session: Session, principal: Principal, purpose: Purpose, on: date, registry: str) -> _Circumstances:
+        """Approvals and opt-outs are looked up only for what is not direct care."""
+        live = live_organisations(session, on)
+        if purpose is Purpose.DIRECT_CARE:
+            return cls(purpose, live, Granted({}), opt_outs_current=False, registry=registry)
+        granted = granted_to(session, principal.person_id, principal.organisation, purpose, on)
+        return cls(purpose, live, granted, opt_outs.is_current(session, on), registry)
+
+    def context(self) -> Mapping[str, object]:
+        return {
+            "purpose": self.purpose,
+            "approved": sorted(self.granted.levels(self.registry)),
+            "opt_outs_current": self.opt_outs_current,
+            "broken_glass": self.broken_glass,
+        }
+
+    def approval(self, action: Action) -> UUID | None:
+        level = LEVELS.get(action)
+        return None if level is None else self.granted.by_pack.get(self.registry, {}).get(level)
+
+
 def decide(  # noqa: PLR0913 - a decision is of exactly these
     session: Session,
     principal: Principal,
@@ -86,59 +127,83 @@ def decide(  # noqa: PLR0913 - a decision is of exactly these
     purpose: Purpose,
     *,
     on: date,
+    registry: str = "",
+    broken_glass: bool = False,
 ) -> Decision:
-    """Decide one question, by the agreements in force on a day."""
+    """Decide one question, by what is in force on a day. `registry` is the pack whose registry it is about;
+    `broken_glass` says that the asker has opened this patient by break-glass.
+    """
+    behind = _Circumstances.of(session, principal, purpose, on, registry)
     if isinstance(resource, PracticeRecords):
-        shares = is_shared(session, resource.practice, principal.organisation, on)
-        return _decide_practices(principal, action, {resource.practice: shares}, purpose)[resource.practice]
+        behind = replace(behind, broken_glass=broken_glass)
+        sharing = {resource.practice} if is_shared(session, resource.practice, principal.organisation, on) else set()
+        return _decide_practices(principal, action, [resource.practice], sharing, behind)[resource.practice]
     tenant = ("Tenant", str(resource.tenant_id))
-    question = Question(_person(principal), action, tenant, purpose)
-    entities = [*_principal_entities(principal), _entity(tenant, {})]
-    return _decision(read_policies().ask([question], entities)[0])
+    question = Question(_person(principal), action, tenant, behind.context())
+    entities = [*_principal_entities(principal, behind), _entity(tenant, {})]
+    return _decision(read_policies().ask([question], entities)[0], behind, action)
 
 
-def allowed_practices(session: Session, principal: Principal, action: Action, purpose: Purpose, *, on: date) -> Reach:
+def allowed_practices(  # noqa: PLR0913 - a decision is of exactly these
+    session: Session, principal: Principal, action: Action, purpose: Purpose, *, on: date, registry: str = ""
+) -> Reach:
     """The practices on which an action is allowed. Asked of every practice that shares with the person's organisation:
     an agreement is needed, and by itself is not enough.
     """
+    behind = _Circumstances.of(session, principal, purpose, on, registry)
     sharing = practices_sharing_with(session, principal.organisation, on)
-    decisions = _decide_practices(principal, action, dict.fromkeys(sharing, True), purpose)
+    decisions = _decide_practices(principal, action, sharing, sharing, behind)
     allowed = {practice: decision for practice, decision in decisions.items() if decision.allowed}
-    policies = {policy.id: policy for decision in allowed.values() for policy in decision.policies}
-    return Reach(frozenset(allowed), Decision(bool(allowed), tuple(policies[name] for name in sorted(policies))))
+    deciding = allowed or decisions
+    policies = {policy.id: policy for decision in deciding.values() for policy in decision.policies}
+    approval = behind.approval(action) if allowed else None
+    return Reach(
+        frozenset(allowed), Decision(bool(allowed), tuple(policies[name] for name in sorted(policies)), approval)
+    )
 
 
 def _decide_practices(
-    principal: Principal, action: Action, shares: Mapping[str, bool], purpose: Purpose
+    principal: Principal,
+    action: Action,
+    practices: Collection[str],
+    sharing: Collection[str],
+    behind: _Circumstances,
 ) -> Mapping[str, Decision]:
-    """Decide for each practice; `shares` says whether it shares with the asker's organisation, the only one that can
-    matter: others would be entities of which nothing is known.
+    """Decide for each practice; of those that it shares with, only the asker's organisation can matter: others would be
+    entities of which nothing is known.
     """
-    if not shares:
+    if not practices:
         return {}
     own = [_reference("Organisation", principal.organisation)]
-    entities = _principal_entities(principal)
-    entities += [_entity(("Practice", name), {"shares_with": own if yes else []}) for name, yes in shares.items()]
-    questions = [Question(_person(principal), action, ("Practice", practice), purpose) for practice in shares]
+    entities = _principal_entities(principal, behind)
+    entities += [
+        _entity(("Practice", name), {"shares_with": own if name in sharing else [], "live": name in behind.live})
+        for name in practices
+    ]
+    context = behind.context()
+    questions = [Question(_person(principal), action, ("Practice", practice), context) for practice in practices]
     answers = read_policies().ask(questions, entities)
-    return {practice: _decision(answer) for practice, answer in zip(shares, answers, strict=True)}
+    return {practice: _decision(answer, behind, action) for practice, answer in zip(practices, answers, strict=True)}
 
 
-def _decision(answer: Answer) -> Decision:
-    return Decision(answer.allowed, answer.policies if answer.allowed else ())
+def _decision(answer: Answer, behind: _Circumstances, action: Action) -> Decision:
+    return Decision(answer.allowed, answer.policies, behind.approval(action) if answer.allowed else None)
 
 
 def _person(principal: Principal) -> tuple[str, str]:
     return ("Person", str(principal.person_id))
 
 
-def _principal_entities(principal: Principal) -> list[Mapping[str, object]]:
+def _principal_entities(principal: Principal, behind: _Circumstances) -> list[Mapping[str, object]]:
     person = {
         "role": _reference("Role", principal.role),
         "organisation": _reference("Organisation", principal.organisation),
     }
-    kind = {"kind": _reference("OrganisationKind", principal.organisation_kind)}
-    return [_entity(_person(principal), person), _entity(("Organisation", principal.organisation), kind)]
+    organisation = {
+        "kind": _reference("OrganisationKind", principal.organisation_kind),
+        "live": principal.organisation in behind.live,
+    }
+    return [_entity(_person(principal), person), _entity(("Organisation", principal.organisation), organisation)]
 
 
 def _reference(kind: str, name: str) -> Mapping[str, object]:

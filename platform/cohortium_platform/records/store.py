@@ -35,6 +35,7 @@ EXTRACT_SOURCES = "sources.json"
 _RECORDS = "records"
 _WORK = "work"
 _EXTRACTS = "extracts"
+_OPT_OUTS = "opt-outs"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -98,6 +99,11 @@ class RecordStore:
     def extracts(self) -> Path:
         """Where evaluations keep what they look at again and again; nothing stands on it."""
         return self._folder / _EXTRACTS
+
+    @property
+    def opt_outs(self) -> Path:
+        """Where lists of people cleared of opt-outs lie, by pseudonym."""
+        return self._folder / _OPT_OUTS
 
     def extracts_made(self) -> Iterator[tuple[StoredFile, frozenset[str]]]:
         """Every extract on disk, and the record files that it was made from, as the catalogue names them; none when a

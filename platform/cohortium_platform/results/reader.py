@@ -8,6 +8,7 @@ A process keeps one `ResultReader`; each thread works on a cursor of its own.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import re
 import threading
@@ -120,6 +121,7 @@ _PAGE = """
 """
 _FORWARD, _BACKWARD = ("DESC", "ASC"), ("ASC", "DESC")
 _TOTAL = "SELECT count(*) {}"
+_MEMBERS = "SELECT patient_id {}"
 _TILES = """
     SELECT position, status, count(*)
     FROM (SELECT unnest(statuses) AS status, unnest(range(1, len(statuses) + 1)) AS position {})
@@ -129,12 +131,19 @@ _COUNTED_TILES = """
     SELECT indicator, status, sum(people)::BIGINT
     FROM (SELECT * {} QUALIFY index_date = max(index_date) OVER (PARTITION BY practice)) GROUP BY ALL
 """
-_RESULTS = f"""
+_RESULTS = """
     SELECT patient_id, practice, indicator, index_date, status, reason, due_date, due_now, met_date, value, value_code,
            value_text, adjustment, event_date, event_code, event_source
-    {_SCOPED} WHERE patient_id = $patient AND practice = $practice
+    {} WHERE patient_id = $patient AND practice = $practice
 """
 _COUNTS = f"SELECT practice, indicator, index_date, status, closed, people {_SCOPED} ORDER BY ALL"
+_ONLY = " SEMI JOIN (SELECT unnest($only::BIGINT[]) AS patient_id) USING (patient_id)"
+_COUNTS_OF_SOME = """
+    SELECT practice, indicator, index_date, status,
+           CASE WHEN list_contains($windowed, indicator) THEN coalesce(window_end < index_date, true) END AS closed,
+           count(*)
+    {} GROUP BY ALL ORDER BY ALL
+"""
 _PARAMETER = re.compile(r"\$(\w+)")
 
 
@@ -157,19 +166,36 @@ class RegistryResults:
         self.evaluation = max(made, key=lambda each: (each.index_date, each.finished))
         self.practices = frozenset(practice for *_, practice, _ in rows)
         self._members = sum(many for _, kind, *_, many in rows if kind == ResultKind.LIST)
-        self._scopes: dict[str, dict[str, list[str]]] = {}
+        self._scoped = _SCOPED
+        self._windowed: Sequence[str] = ()
+        scopes: dict[str, dict[str, list[str]]] = {}
         paths = {path: str(store.path(path)) for _, _, path, *_ in rows}
         for _, kind, path, practice, _ in rows:
-            scope = self._scopes.setdefault(kind, {"files": [], "paths": [], "of": []})
+            scope = scopes.setdefault(kind, {"files": [], "paths": [], "of": []})
             if paths[path] not in scope["files"]:
                 scope["files"].append(paths[path])
             scope["paths"].append(paths[path])
             scope["of"].append(practice)
+        self._scopes: Mapping[str, Mapping[str, Sequence[object]]] = scopes
 
     @property
     def index_date(self) -> dt.date:
         """The day that lists and patients stand at."""
         return self.evaluation.index_date
+
+    def members(self) -> Sequence[int]:
+        """Every member's patient id."""
+        found = self._reader.rows(_MEMBERS.format(self._scoped), self._scopes[ResultKind.LIST])
+        return [cast("int", patient) for (patient,) in found]
+
+    def narrowed(self, patients: Collection[int], windowed: Collection[str]) -> RegistryResults:
+        """The same results as if nobody but these patients were in them: lists, tiles, patients and counts. `windowed`
+        are the indicators whose counts tell closed windows apart.
+        """
+        narrow = copy.copy(self)
+        scopes = {kind: {**scope, "only": list(patients)} for kind, scope in self._scopes.items()}
+        vars(narrow).update(_scoped=_SCOPED + _ONLY, _windowed=sorted(windowed), _scopes=scopes)
+        return narrow
 
     def page(self, query: ListQuery) -> ListPage:
         """One page of the list. Raises `BadInput` on an unknown indicator or stratifier."""
@@ -223,19 +249,31 @@ class RegistryResults:
         if not page.rows:
             raise NotFound("There is no such patient in this registry.", "Go back to the list.")
         who = {"patient": patient_id, "practice": page.rows[0].practice}
-        rows = self._reader.rows(_RESULTS, {**self._scopes[ResultKind.RESULTS], **who})
+        rows = self._reader.rows(_RESULTS.format(self._scoped), {**self._scopes[ResultKind.RESULTS], **who})
         found = {result.indicator: result for result in map(_result, rows)}
         return page.rows[0], [found[name] for name in self.evaluation.indicators if name in found]
 
     def counts(self) -> Sequence[Count]:
         """Counts by practice, indicator, index date and status, for rates."""
+        if self._scoped == _SCOPED:
+            rows = self._reader.rows(_COUNTS, self._scopes[ResultKind.COUNTS])
+        else:
+            rows = self._counts_of_some()
         return [
             Count(practice, indicator, day, Status(status), closed, people)
             for practice, indicator, day, status, closed, people in cast(
-                "list[tuple[str, str, dt.date, str, bool | None, int]]",
-                self._reader.rows(_COUNTS, self._scopes[ResultKind.COUNTS]),
+                "list[tuple[str, str, dt.date, str, bool | None, int]]", rows
             )
         ]
+
+    def _counts_of_some(self) -> list[tuple[object, ...]]:
+        """Count the results of those whom these results are narrowed to, of now and of every date before."""
+        found = []
+        for kind in (ResultKind.RESULTS, ResultKind.HISTORY):
+            if kind in self._scopes:
+                scope = {**self._scopes[kind], "windowed": self._windowed}
+                found += self._reader.rows(_COUNTS_OF_SOME.format(self._scoped), scope)
+        return found
 
     def _matching(self, query: ListQuery) -> tuple[str, dict[str, object]]:
         """What follows SELECT and its columns, and the parameters: fixed text, put together by what is asked."""
@@ -256,7 +294,7 @@ class RegistryResults:
             wanted["position"] = _position(self.evaluation.indicators, query.indicator, "indicator")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         parameters = {**self._scopes[ResultKind.LIST], **wanted, "limit": query.limit, "offset": query.offset}
-        return _SCOPED + where, parameters
+        return self._scoped + where, parameters
 
     def _list_row(self, row: tuple[object, ...]) -> ListRow:
         *plain, statuses, strata = row

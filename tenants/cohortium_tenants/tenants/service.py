@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from cohortium_platform.audit import Entry, record
+from cohortium_platform.audit import Entry, open_log, record
 from cohortium_platform.database import AllTenants, Database
 from cohortium_platform.errors import BadInput, Conflict, NotFound
 from cohortium_platform.keys import KeyEncryption
@@ -32,6 +32,7 @@ def create_tenant(database: Database, key_encryption: KeyEncryption, *, slug: st
     tenant = Tenant(slug=slug, name=name, ods_code=ods_code)
     with database.tenant(tenant.id) as session:
         create_keys(session, key_encryption)
+        open_log(session)
         record(session, Entry(action="tenant.create", resource=f"tenant/{slug}", detail={"ods_code": ods_code}))
     try:
         with database.all_tenants(AllTenants(reason="a tenant is made")) as session:

@@ -143,7 +143,7 @@ def explain_(  # noqa: PLR0913 - each is an option of the command
         wanted = _indicator(definition, indicator)
         with duckdb.connect() as connection:
             practice = find_practice(connection, source, patient, day)
-            record = load_record(connection, source, practice, patient)
+            record = load_record(connection, source, practice, patient, extracts=store.extracts)
         with place.database.tenant(found_tenant.id) as session:
             keys = open_keys(session, place.key_encryption)
             entry = Entry(

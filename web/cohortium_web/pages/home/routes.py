@@ -58,12 +58,13 @@ def home(asking: Annotated[Asking, requires(Action.SEE_HOME)]) -> Response:
     """Show the home page of the role."""
     cards = [_card(asking, pack) for pack in asking.registries]
     shown = [card for card in cards if card is not None]
+    practices = frozenset[str]().union(*(asking.reach_of(pack).practices for pack in asking.registries))
     detail = {card.title: card.people for card in shown}
-    asking.record("home", practices=asking.registry_practices, detail={"people": detail} if detail else None)
+    asking.record("home", practices=sorted(practices), detail={"people": detail} if detail else None)
     return asking.page(
         "home/home.html",
         cards=shown,
-        practices=len(asking.registry_practices),
+        practices=len(practices),
         sees_patients=asking.who.role in _SEES_PATIENTS,
         will_see=WILL_SEE[asking.who.role],
     )
@@ -72,7 +73,7 @@ def home(asking: Annotated[Asking, requires(Action.SEE_HOME)]) -> Response:
 def _card(asking: Asking, pack: str) -> Card | None:
     """A registry in reach; nothing where it has no results in reach yet."""
     try:
-        registry = open_registry(asking, pack, asking.registry_practices)
+        registry = open_registry(asking, pack)
     except NotFound:
         return None
     counts = registry.results.page(ListQuery(min_gaps=1, limit=0)).total

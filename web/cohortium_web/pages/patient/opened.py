@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from cohortium_auth.breakglass import is_open_for
+from cohortium_auth.policy import Decision, Reach
 from cohortium_platform import identities
 from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.explain import load_record
@@ -17,10 +19,10 @@ from cohortium_platform.identities import Identity
 from cohortium_platform.records import RecordStore
 from cohortium_platform.results import ListRow
 from cohortium_plugins.record import Record, Result
-from cohortium_web.asking import Asking
+from cohortium_web.asking import Asking, Refused, patient_hash
 from cohortium_web.pages.patient.views import Banner
 from cohortium_web.pages.references import PatientReferences
-from cohortium_web.pages.registry.opened import OpenedRegistry, open_registry
+from cohortium_web.pages.registry.opened import OpenedRegistry, open_practices, open_registry
 
 __all__ = ["OpenedPatient", "open_patient"]
 
@@ -53,7 +55,13 @@ class OpenedPatient:
         with asking.timed("record"):
             store = RecordStore(asking.site.settings.store_root, asking.who.tenant_id)
             source = CatalogueSource(asking.session, store, results.evaluation.snapshot)
-            return load_record(asking.site.results.cursor(), source, self.row.practice, self.row.patient_id)
+            return load_record(
+                asking.site.results.cursor(),
+                source,
+                self.row.practice,
+                self.row.patient_id,
+                extracts=store.extracts,
+            )
 
     def banner(self) -> Banner:
         """What stands at the head of their page."""
@@ -88,13 +96,29 @@ def open_patient(asking: Asking, pack: str, reference: str) -> OpenedPatient:
 
     Raises `NotFound` for anyone else, whether they exist or not; a patient who was asked for in vain is recorded.
     """
-    registry = open_registry(asking, pack)
     resource = f"registry/{pack}/patient"
     patient_id = PatientReferences(asking.keys).read(reference)
     try:
+        registry = open_registry(asking, pack)
         with asking.timed("results"):
             row, results = registry.results.patient(patient_id)
+        asking.check_practice(row.practice, resource=resource, patients=[patient_id])
+    except (NotFound, Refused):
+        registry, row, results = _outside_reach(asking, pack, patient_id)
+    return OpenedPatient(registry, row, results, f"/registries/{pack}/patients/{reference}/")
+
+
+def _outside_reach(asking: Asking, pack: str, patient_id: int) -> tuple[OpenedRegistry, ListRow, Sequence[Result]]:
+    """A patient whom this person has opened by break-glass; for anyone else there is nobody."""
+    resource = f"registry/{pack}/patient"
+    registered = asking.site.definitions.of_tenant(asking.session).get(pack)
+    if registered is None or not is_open_for(asking.session, asking.who, patient_hash(asking.keys, patient_id)):
+        asking.refuse(resource, patients=[patient_id])
+    everywhere = Reach(frozenset(asking.organisations.practices(asking.on)), Decision(allowed=True, policies=()))
+    try:
+        row, _ = open_practices(asking, registered, everywhere).results.patient(patient_id)
     except NotFound:
         asking.refuse(resource, patients=[patient_id])
     asking.check_practice(row.practice, resource=resource, patients=[patient_id])
-    return OpenedPatient(registry, row, results, f"{registry.path}patients/{reference}/")
+    registry = open_practices(asking, registered, Reach(frozenset({row.practice}), asking.decision))
+    return registry, *registry.results.patient(patient_id)

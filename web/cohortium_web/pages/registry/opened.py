@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from cohortium_platform.records import GP, records_to
+from cohortium_auth.policy import OF_PATIENTS, OF_PRACTICES, Action, PatientScope, Reach, patients_left_in
+from cohortium_platform.records import GP, RecordStore, records_to
 from cohortium_platform.results import RegistryResults, ResultStore
 from cohortium_plugins.model import Indicator
 from cohortium_web.asking import Asking
@@ -16,7 +17,7 @@ from cohortium_web.definitions import Registered
 from cohortium_web.pages.registry.views import RecordsTo, Tab
 from cohortium_web.words import plural
 
-__all__ = ["OpenedRegistry", "open_registry", "source_name"]
+__all__ = ["OpenedRegistry", "open_practices", "open_registry", "source_name"]
 
 _TABS = (("Patients", ""), ("Tiles", "tiles/"), ("Measures", "measures/"), ("Rates", "rates/"))
 
@@ -96,18 +97,37 @@ class OpenedRegistry:
         return _by_source(self.asking, {key: day for key, day in self.days.items() if key[0] == practice})
 
 
-def open_registry(asking: Asking, pack: str, practices: frozenset[str] | None = None) -> OpenedRegistry:
-    """Open a registry of the tenant, for the practices of the request's action unless others are given.
+def open_registry(asking: Asking, pack: str) -> OpenedRegistry:
+    """Open a registry of the tenant, for the practices and the patients that this person may see there.
 
     Raises `NotFound` when it is not enabled or has no results in reach.
     """
-    reach = asking.practices if practices is None else practices
     with asking.timed("definition"):
         registered = asking.registry(pack)
+    reach = asking.reach_of(pack, asking.action if asking.action in OF_PRACTICES else Action.VIEW_REGISTRY)
+    return open_practices(asking, registered, reach)
+
+
+def open_practices(asking: Asking, registered: Registered, reach: Reach) -> OpenedRegistry:
+    """Open a registry for a reach that was decided, narrowed to the patients that its decision leaves in."""
     with asking.timed("results"):
-        store = ResultStore(asking.site.settings.store_root, asking.who.tenant_id)
-        results = RegistryResults(asking.session, asking.site.results, store, pack, reach)
-    return OpenedRegistry(asking, registered, results, reach)
+        root, tenant = asking.site.settings.store_root, asking.who.tenant_id
+        store = ResultStore(root, tenant)
+        results = RegistryResults(asking.session, asking.site.results, store, registered.pack.id, reach.practices)
+        if reach.decision.obligations & OF_PATIENTS:
+            scope = PatientScope(
+                asking.session,
+                RecordStore(root, tenant),
+                asking.site.results.cursor(),
+                results.evaluation.snapshot,
+                asking.who.organisation,
+                asking.on,
+            )
+            left = patients_left_in(scope, reach.decision.obligations, results.members())
+            if left is not None:
+                windowed = [i.name for i in registered.definition.indicators if i.due is not None and i.renews is None]
+                results = results.narrowed(left, windowed)
+    return OpenedRegistry(asking, registered, results, reach.practices)
 
 
 def _by_source(asking: Asking, days: Mapping[tuple[str, str], date]) -> Sequence[RecordsTo]:
