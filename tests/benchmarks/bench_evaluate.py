@@ -108,10 +108,10 @@ def test_explain(bench_records, pack_definition) -> None:
     spent: dict[str, list[float]] = {"from disk": [], "one indicator": [], "all statuses": []}
     with duckdb.connect(config={"threads": THREADS}) as connection:
         connection.execute("SET parquet_metadata_cache = true").fetchall()
-        load_record(connection, records, practice, patients[0])
+        load_record(connection, records, practice, patients[0], extracts=records.extracts)
         for patient in patients:
             began = time.perf_counter()
-            record = load_record(connection, records, practice, patient)
+            record = load_record(connection, records, practice, patient, extracts=records.extracts)
             loaded = time.perf_counter()
             explain(rules, rules.indicators[1], record, INDEX_DATE)
             explained = time.perf_counter()

@@ -19,6 +19,7 @@ from cohortium_platform.engine import duckdb_records as records
 from cohortium_platform.engine.control import Cancellation, EngineSettings, Progress
 from cohortium_platform.engine.duckdb_compile import FETCHED, Program, Work, compiled
 from cohortium_platform.engine.duckdb_extracts import EXTRACTED, Extracts
+from cohortium_platform.engine.duckdb_registrations import KeptRegistrations
 from cohortium_platform.engine.duckdb_running import Lent, Running, lend
 from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.plan import Section
@@ -32,6 +33,9 @@ __all__ = ["DuckdbTables", "evaluate"]
 _SECONDS_A_JOIN, _SECONDS_A_ROW, _COLUMNS_AN_AGGREGATE = 3e-3, 1e-8, 3
 """What a grouping and join costs however few rows it has, what one column costs a row, and how many columns are taken
 from a frame: measured on two cores, and only the balance between them matters."""
+
+_FEW_PRACTICES = 8
+"""The files of registrations of so many practices are opened faster than the one of everyone is read."""
 
 _FEW = 20_000
 """So many people, once for each index date, are worked on in one thread."""
@@ -192,8 +196,7 @@ class _Evaluation:
                 else:
                     files = self.source.files(table, self.practices)
                 self.running.run(records.view_of_files(table, files, numbered=numbered), again=False)
-        everywhere = self.source.registration_files(self.practices)
-        self.running.run(records.view_of_files("registrations", everywhere, "all_registrations"), again=False)
+        self._open_registrations()
         standings = [self.standings[practice] for practice in self.practices]
         columns: list[object] = [list(self.practices), [standing.records_to for standing in standings]]
         columns.extend([table in standing.missing for standing in standings] for table in FRAME_TABLES)
@@ -204,6 +207,20 @@ class _Evaluation:
         for table in records.CODED:
             if table in tables:
                 self.running.run(records.make_codes(table))
+
+    def _open_registrations(self) -> None:
+        """Open those of everyone: people may be registered anywhere."""
+        everywhere = self.source.registration_files(self.practices)
+        if self.extracts is not None and len(everywhere) > 1:
+            kept = KeptRegistrations(self.extracts, everywhere)
+            if not kept.is_made:
+                kept.make(self.running)
+            if len(self.practices) <= _FEW_PRACTICES:
+                self.running.run(records.view_of_files("registrations", [kept.movers], "movers"), again=False)
+                self.running.run(records.ALL_REGISTRATIONS)
+                return
+            everywhere = [kept.everyone]
+        self.running.run(records.view_of_files("registrations", everywhere, "all_registrations"), again=False)
 
     # --- people ---------------------------------------------------------------------------------------------------
 

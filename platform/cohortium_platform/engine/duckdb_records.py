@@ -4,7 +4,7 @@ A person's rows are those of the practice where they are registered at the date,
 together. Here: the statements, which are the same for every definition. Not here: what is done with the tables
 (`duckdb_program`), and in which order they are made (`duckdb`).
 
-    files_<table>      views over the files; `files_all_registrations`: those of the whole tenant
+    files_<table>      views over the files; `files_all_registrations`: all that candidates have anywhere
     standings          practice, records_to, missing_<table>
     dates              as_of, main
     codes_<table>      codelist, code, category, groups (the code's category in each grouping codelist)
@@ -25,10 +25,10 @@ from cohortium_platform.engine.duckdb_frames import rows_table
 from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
-    "ALL_REGISTERED", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER", "LATER_OF", "LATER_PEOPLE",
-    "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS", "READ_ON", "READ_TO",
-    "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes", "insert_rows",
-    "largest_first", "make_codes", "make_rows", "matched", "view_of_files",
+    "ALL_REGISTERED", "ALL_REGISTRATIONS", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER",
+    "LATER_OF", "LATER_PEOPLE", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS",
+    "READ_ON", "READ_TO", "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes",
+    "insert_rows", "largest_first", "make_codes", "make_rows", "matched", "view_of_files",
 ]  # fmt: skip
 
 CODED = ("events", "medications")
@@ -106,6 +106,12 @@ def _read(column: str) -> sql.Sql:
     finite = sql.case([(sql.call("isfinite", sql.column(column)), sql.column(column))])
     return sql.aliased(finite, column)
 
+
+ALL_REGISTRATIONS = """
+    CREATE TEMP VIEW files_all_registrations AS FROM files_registrations UNION ALL FROM files_movers
+"""
+"""For few practices: their people's registrations there, and anywhere of people who have several. A registration may
+come twice."""
 
 STANDINGS = """
     CREATE TEMP TABLE standings AS SELECT

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import duckdb
 
+from cohortium_platform.engine.duckdb_registrations import KeptRegistrations
 from cohortium_platform.engine.source import RecordSource
 from cohortium_platform.errors import NotFound, Unavailable
 from cohortium_plugins.record import Record, Row
@@ -35,12 +37,20 @@ _ROWS = {
 _FROM = " FROM read_parquet($files) WHERE patient_id = $patient AND practice = $practice ORDER BY ALL"
 
 
-def load_record(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int) -> Record:
-    """Read a patient's rows at a practice. Raises `NotFound` when the practice's records do not know the patient, and
-    `Unavailable` when a file of the practice cannot be read.
+def load_record(
+    cursor: duckdb.DuckDBPyConnection,
+    source: RecordSource,
+    practice: str,
+    patient_id: int,
+    *,
+    extracts: Path | None = None,
+) -> Record:
+    """Read a patient's rows at a practice; registrations from what evaluations have kept among `extracts`, if it is
+    there. Raises `NotFound` when the practice's records do not know the patient, and `Unavailable` when a file of the
+    practice cannot be read.
     """
     try:
-        return _load(cursor, source, practice, patient_id)
+        return _load(cursor, source, practice, patient_id, extracts)
     except duckdb.Error:
         raise Unavailable(
             f"A record file of practice {practice} is missing or damaged.",
@@ -48,7 +58,9 @@ def load_record(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practic
         ) from None
 
 
-def _load(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int) -> Record:
+def _load(
+    cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int, extracts: Path | None
+) -> Record:
     files = source.files("patients", [practice])
     who = {"patient": patient_id, "practice": practice}
     found = _rows(cursor, _PATIENT, {**who, "files": list(files)}) if files else []
@@ -58,7 +70,8 @@ def _load(cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str
         "tuple[dt.date, str | None, str | None, int | None, dt.date | None]", found[0]
     )
     standing = source.standing(practice)
-    rows: dict[str, tuple[Row, ...]] = {"registrations": tuple(_registrations(cursor, source, practice, patient_id))}
+    registered = _registrations(cursor, source.registration_files([practice]), patient_id, extracts)
+    rows: dict[str, tuple[Row, ...]] = {"registrations": tuple(registered)}
     for table, columns in _ROWS.items():
         paths = source.files(table, [practice])
         listed = _rows(cursor, columns + _FROM, {**who, "files": list(paths)}) if paths else []
@@ -88,11 +101,25 @@ def find_practice(cursor: duckdb.DuckDBPyConnection, source: RecordSource, patie
 
 
 def _registrations(
-    cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int
+    cursor: duckdb.DuckDBPyConnection, files: Sequence[str], patient_id: int, extracts: Path | None
 ) -> Sequence[Row]:
-    files = source.registration_files([practice])
-    spans = _spans(cursor, files, patient_id)
+    spans = None if extracts is None else _kept_spans(cursor, KeptRegistrations(extracts, files), patient_id)
+    if spans is None:
+        spans = _spans(cursor, files, patient_id)
     return [Row(start, practice=where, end_date=end) for where, start, end in spans]
+
+
+def _kept_spans(
+    cursor: duckdb.DuckDBPyConnection, kept: KeptRegistrations, patient_id: int
+) -> Sequence[tuple[str, dt.date, dt.date | None]] | None:
+    """Read them from the one file in patient order; None when it is not there, or cannot be read."""
+    if not kept.is_made:
+        return None
+    try:
+        found = _rows(cursor, _REGISTRATIONS, {"files": [kept.everyone], "patient": patient_id})
+    except duckdb.Error:
+        return None
+    return [cast("tuple[str, dt.date, dt.date | None]", item) for item in found]
 
 
 def _spans(
