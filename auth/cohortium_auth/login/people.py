@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -14,7 +14,7 @@ from cohortium_auth.login.roles import Role
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, NotFound
 
-__all__ = ["Holding", "NewMembership", "add_person", "end_membership", "holdings_on", "roles_of"]
+__all__ = ["Holding", "NewMembership", "add_person", "end_membership", "holdings_on", "names_of", "roles_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +96,8 @@ def _holdings(session: Session, day: date, person_id: UUID | None) -> Sequence[H
         for person, membership in session.exec(statement)
         if membership.in_force(day)
     ]
+
+
+def names_of(session: Session) -> Mapping[UUID, str]:
+    """The name of everyone of the tenant, by id."""
+    return {person.id: person.display_name for person in session.exec(select(Person))}

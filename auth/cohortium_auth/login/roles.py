@@ -36,6 +36,11 @@ class Role(enum.StrEnum):
         """The purpose that the role signs in with."""
         return _PURPOSES[self]
 
+    @property
+    def purposes(self) -> tuple[Purpose, ...]:
+        """Every purpose that the role can act for, the one it signs in with first."""
+        return (self.purpose, *(purpose for purpose in _OTHERS.get(self, ()) if purpose is not self.purpose))
+
 
 _PURPOSES = {
     Role.CLINICIAN: Purpose.DIRECT_CARE,
@@ -47,4 +52,11 @@ _PURPOSES = {
     Role.TENANT_ADMINISTRATOR: Purpose.PLATFORM_OPERATION,
     Role.PACK_DEVELOPER: Purpose.SERVICE_EVALUATION,
     Role.PLATFORM_OPERATOR: Purpose.PLATFORM_OPERATION,
+}
+_SECONDARY = (Purpose.PLANNING, Purpose.SERVICE_EVALUATION, Purpose.RESEARCH)
+_OTHERS = {
+    Role.CLINICIAN: (Purpose.SERVICE_EVALUATION, Purpose.RESEARCH),
+    Role.CARE_COORDINATOR: (Purpose.SERVICE_EVALUATION, Purpose.RESEARCH),
+    Role.ICB_ANALYST: _SECONDARY,
+    Role.PROGRAMME_LEAD: _SECONDARY,
 }

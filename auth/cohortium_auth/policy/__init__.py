@@ -9,9 +9,11 @@ from cohortium_auth.policy.decisions import (
     Principal,
     Reach,
     TenantItself,
+    allowed_actions,
     allowed_practices,
     decide,
 )
+from cohortium_auth.policy.matrix import Permission, access_matrix
 from cohortium_auth.policy.patients import OF_PATIENTS, PatientScope, patients_left_in
 
 __all__ = [
@@ -22,12 +24,15 @@ __all__ = [
     "Decision",
     "Obligation",
     "PatientScope",
+    "Permission",
     "Policy",
     "PolicyBook",
     "PracticeRecords",
     "Principal",
     "Reach",
     "TenantItself",
+    "access_matrix",
+    "allowed_actions",
     "allowed_practices",
     "decide",
     "end_agreement",

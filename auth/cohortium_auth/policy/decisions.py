@@ -17,13 +17,22 @@ from sqlmodel import Session
 from cohortium_auth import opt_outs
 from cohortium_auth.approvals import Granted, granted_to
 from cohortium_auth.login import Purpose, Role, SignedIn
-from cohortium_auth.policy.actions import LEVELS, Action, Obligation
+from cohortium_auth.policy.actions import LEVELS, OF_PRACTICES, Action, Obligation
 from cohortium_auth.policy.agreements import is_shared, practices_sharing_with
 from cohortium_auth.policy.book import Answer, Policy, Question, read_policies
 from cohortium_tenants.onboarding import live_organisations
 from cohortium_tenants.organisations import OrganisationType
 
-__all__ = ["Decision", "PracticeRecords", "Principal", "Reach", "TenantItself", "allowed_practices", "decide"]
+__all__ = [
+    "Decision",
+    "PracticeRecords",
+    "Principal",
+    "Reach",
+    "TenantItself",
+    "allowed_actions",
+    "allowed_practices",
+    "decide",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,18 @@ def decide(  # noqa: PLR0913 - a decision is of exactly these
     question = Question(_person(principal), action, tenant, behind.context())
     entities = [*_principal_entities(principal, behind), _entity(tenant, {})]
     return _decision(read_policies().ask([question], entities)[0], behind, action)
+
+
+def allowed_actions(
+    session: Session, principal: Principal, tenant_id: UUID, purpose: Purpose, *, on: date
+) -> frozenset[Action]:
+    """Which of the actions that are about no record somebody may do: what their menu offers."""
+    behind = _Circumstances.of(session, principal, purpose, on, "")
+    tenant = ("Tenant", str(tenant_id))
+    asked = [action for action in Action if action not in OF_PRACTICES]
+    questions = [Question(_person(principal), action, tenant, behind.context()) for action in asked]
+    answers = read_policies().ask(questions, [*_principal_entities(principal, behind), _entity(tenant, {})])
+    return frozenset(action for action, answer in zip(asked, answers, strict=True) if answer.allowed)
 
 
 def allowed_practices(  # noqa: PLR0913 - a decision is of exactly these
