@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Never, TypeVar
@@ -34,6 +34,7 @@ __all__ = [
     "ServiceTable",
     "TenantTable",
     "Travels",
+    "afterwards",
     "metadata",
     "service_tables",
     "tenant_of",
@@ -192,13 +193,18 @@ class Database:
 
     @contextmanager
     def _transaction(self, tenant: str) -> Iterator[Session]:
-        with _TransactionSession(self._engine, expire_on_commit=False) as session, session.begin():
-            try:
-                connection = session.connection()
-            except OperationalError as failure:
-                raise Unavailable("PostgreSQL does not answer.", "Try again in a minute.") from failure
-            connection.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": tenant})
-            yield session
+        session = _TransactionSession(self._engine, expire_on_commit=False)
+        try:
+            with session, session.begin():
+                try:
+                    connection = session.connection()
+                except OperationalError as failure:
+                    raise Unavailable("PostgreSQL does not answer.", "Try again in a minute.") from failure
+                connection.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": tenant})
+                yield session
+        finally:
+            for act in session.info.pop(_AFTERWARDS, ()):
+                act(self)
 
     def verify_role(self) -> None:
         """Stop the start, by `BadSettings`, when this database's role could see past row-level security."""
@@ -222,6 +228,16 @@ _ROLE = """
     ) AS owns
     FROM pg_roles WHERE rolname = current_user
 """
+
+
+_AFTERWARDS = "what is done once the transaction has ended"
+
+
+def afterwards(session: Session, act: Callable[[Database], None]) -> None:
+    """Do something once this session's transaction has ended, however it ended, and its connection is given back. What
+    is done must not raise: the work itself is over.
+    """
+    session.info.setdefault(_AFTERWARDS, []).append(act)
 
 
 def tenant_of(session: Session) -> UUID:

@@ -52,6 +52,8 @@ class KeyPurpose(enum.StrEnum):
     """Hashes NHS numbers and name words, so that they can be found without being readable."""
     AUDIT = "audit"
     """Hashes patients in audit entries, so that "who saw me" has an answer and the log names nobody."""
+    LOG = "log"
+    """Signs checkpoints of the audit log (Ed25519). Opened only for that, so it is none of `TenantKeys`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from cohortium_platform.database import Database
 from cohortium_platform.errors import BadSettings, CohortiumError, Conflict, NotFound
 from cohortium_platform.keys import FileKeyEncryption, KeyEncryption, TenantKeys
-from cohortium_tenants.keys import create_keys, destroy_keys, open_keys, rewrap_keys
+from cohortium_tenants.keys import create_keys, destroy_keys, open_keys, open_log_key, rewrap_keys
 from cohortium_tenants.tenants import Tenant
 
 
@@ -50,7 +50,7 @@ def test_a_rotation_of_the_key_encryption_key_keeps_every_key_and_can_be_resumed
     sealed = tenant_keys.seal(b"a name", b"x")
     new = FileKeyEncryption.create(tmp_path / "new")
     with database.tenant(tenant.id) as session:
-        assert rewrap_keys(session, key_encryption, new) == 4
+        assert rewrap_keys(session, key_encryption, new) == 5
     with database.tenant(tenant.id) as session:
         assert rewrap_keys(session, key_encryption, new) == 0
         rotated = open_keys(session, new)
@@ -74,11 +74,23 @@ def test_wrapped_keys_of_two_purposes_cannot_be_exchanged(
         open_keys(session, key_encryption)
 
 
+def test_the_key_that_signs_the_log_is_none_of_the_others(
+    database: Database, key_encryption: KeyEncryption, tenant: Tenant, other_tenant: Tenant, tenant_keys: TenantKeys
+) -> None:
+    with database.tenant(tenant.id) as session:
+        key = open_log_key(session, key_encryption)
+    with database.tenant(other_tenant.id) as session:
+        assert open_log_key(session, key_encryption) != key
+    assert len(key) == 32
+    assert key not in {tenant_keys.data, tenant_keys.pseudonym, tenant_keys.search, tenant_keys.audit}
+
+
 def test_destroyed_keys_are_gone(database: Database, key_encryption: KeyEncryption, tenant: Tenant) -> None:
     with database.tenant(tenant.id) as session:
-        assert destroy_keys(session) == 4
-    with database.tenant(tenant.id) as session, pytest.raises(NotFound):
-        open_keys(session, key_encryption)
+        assert destroy_keys(session) == 5
+    for opened in (open_keys, open_log_key):
+        with database.tenant(tenant.id) as session, pytest.raises(NotFound):
+            opened(session, key_encryption)
 
 
 def test_the_key_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writing audit entries."""
+"""Writing audit entries. Not here: their place in the tree (`sequencer`), and reading them (`search`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from sqlalchemy import insert
 from sqlmodel import Session
 
 from cohortium_platform.audit.models import AuditEntry, Outcome
-from cohortium_platform.database import Database, tenant_of
+from cohortium_platform.audit.tickets import keep_ticket
+from cohortium_platform.database import Database, metadata, tenant_of
 
-__all__ = ["SERVICE", "Entry", "record", "record_alone"]
+__all__ = ["SERVICE", "Entry", "record", "record_alone", "record_many"]
 
 SERVICE = "service"
 """The actor and role of what Cohortium does unasked: a sweep, a nightly refresh."""
@@ -25,7 +27,7 @@ class Entry:
     `actor` is a person's id in the tenant, or `SERVICE`; `role` and `organisation` (ODS code) are those acted in;
     `resource` names what was acted upon (`registry/cancer-care`, `job/<id>`); `practices` are ODS codes; `patients` are
     `TenantKeys.audit_hash`es of the patients concerned, on a list those of the page shown; `policy` is the policy that
-    decided; `detail` holds counts and settings, as JSON.
+    decided; `detail` holds counts and settings: text and whole numbers.
     """
 
     action: str
@@ -42,31 +44,49 @@ class Entry:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+_ENTRIES = metadata.tables[AuditEntry.__tablename__]
+_INSERT = insert(_ENTRIES).returning(_ENTRIES.c.ticket)
+
+
 def record(session: Session, entry: Entry) -> UUID:
     """Write an entry in the caller's transaction: what it records and the entry become visible together or not at all.
 
     Raises what the database raises when it cannot be written; the action must then not happen.
     """
-    row = AuditEntry(
-        tenant_id=tenant_of(session),
-        id=uuid4(),
-        at=datetime.now(UTC),
-        actor=entry.actor,
-        role=entry.role,
-        organisation=entry.organisation,
-        purpose=entry.purpose,
-        action=entry.action,
-        resource=entry.resource,
-        practices=list(entry.practices),
-        patients=list(entry.patients),
-        policy=entry.policy,
-        outcome=entry.outcome,
-        request_id=entry.request_id,
-        detail=dict(entry.detail),
-    )
-    session.add(row)
+    (entry_id,) = record_many(session, [entry])
+    return entry_id
+
+
+def record_many(session: Session, entries: Sequence[Entry]) -> list[UUID]:
+    """Write entries as `record` does, in one statement."""
+    if not entries:
+        return []
     session.flush()
-    return row.id
+    tenant_id, at = tenant_of(session), datetime.now(UTC)
+    rows = [_row(tenant_id, at, entry) for entry in entries]
+    for ticket in session.connection().execute(_INSERT, rows if len(rows) > 1 else rows[0]).scalars():
+        keep_ticket(session, ticket)
+    return [UUID(str(row["id"])) for row in rows]
+
+
+def _row(tenant_id: UUID, at: datetime, entry: Entry) -> dict[str, object]:
+    return {
+        "tenant_id": tenant_id,
+        "id": uuid4(),
+        "at": at,
+        "actor": entry.actor,
+        "role": entry.role,
+        "organisation": entry.organisation,
+        "purpose": entry.purpose,
+        "action": entry.action,
+        "resource": entry.resource,
+        "practices": list(entry.practices),
+        "patients": list(entry.patients),
+        "policy": entry.policy,
+        "outcome": entry.outcome,
+        "request_id": entry.request_id,
+        "detail": dict(entry.detail),
+    }
 
 
 def record_alone(database: Database, tenant_id: UUID, entry: Entry) -> UUID:

@@ -12,7 +12,7 @@ from cohortium_platform.errors import Conflict, NotFound
 from cohortium_platform.keys import KEY_BYTES, KeyEncryption, KeyPurpose, TenantKeys, WrappedKey
 from cohortium_tenants.keys.models import StoredKey
 
-__all__ = ["create_keys", "destroy_keys", "open_keys", "rewrap_keys"]
+__all__ = ["create_keys", "destroy_keys", "open_keys", "open_log_key", "rewrap_keys"]
 
 
 def create_keys(session: Session, key_encryption: KeyEncryption) -> TenantKeys:
@@ -37,6 +37,7 @@ def open_keys(session: Session, key_encryption: KeyEncryption) -> TenantKeys:
             WrappedKey(stored[purpose].key_id, stored[purpose].sealed), _context(session, purpose)
         )
         for purpose in KeyPurpose
+        if purpose != KeyPurpose.LOG
     }
     return TenantKeys(
         tenant_of(session),
@@ -45,6 +46,14 @@ def open_keys(session: Session, key_encryption: KeyEncryption) -> TenantKeys:
         search=opened[KeyPurpose.SEARCH],
         audit=opened[KeyPurpose.AUDIT],
     )
+
+
+def open_log_key(session: Session, key_encryption: KeyEncryption) -> bytes:
+    """The private key that signs the tenant's audit log, 32 bytes. Raises `NotFound` when it is destroyed."""
+    stored = session.exec(select(StoredKey).where(StoredKey.purpose == KeyPurpose.LOG)).one_or_none()
+    if stored is None:
+        raise NotFound("This tenant has no keys.", "Either it was never set up, or it has left and they are destroyed.")
+    return key_encryption.unwrap(WrappedKey(stored.key_id, stored.sealed), _context(session, KeyPurpose.LOG))
 
 
 def rewrap_keys(session: Session, old: KeyEncryption, new: KeyEncryption) -> int:
