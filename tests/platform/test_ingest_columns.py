@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cohortium_platform.errors import CohortiumError
@@ -82,6 +82,7 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # the first call loads Arrow's functions
 @given(ROWS, st.booleans())
 def test_rows_are_arranged_as_one_by_one(rows, wide):
     person = np.array([row[0] for row in rows], np.int32)
@@ -116,6 +117,19 @@ def test_keys_too_wide_for_one_number_are_sorted_all_the_same():
     keys = [rng.integers(-(2**62), 2**62, 1000), rng.integers(0, 2, 1000).astype(np.int32)]
     order = arrange([*keys, keys[0] // 3], keys[1], []).order
     assert order.tolist() == sorted(range(1000), key=lambda place: (keys[0][place], keys[1][place], place))
+
+
+@pytest.mark.parametrize("too_many", range(6))
+def test_keys_some_bits_too_wide_are_sorted_all_the_same(too_many):
+    rng, rows = np.random.default_rng(5), 1024
+    low = rng.integers(0, 2, rows)
+    low[:2] = [0, 2 ** (64 - 10 - 4 - 1 + too_many) - 1]
+    keys = [rng.permutation(rows).astype(np.int64) % 16, low, rng.integers(0, 2, rows).astype(np.int32)]
+    arranged = arrange(keys, keys[2], [])
+    kept = list(dict.fromkeys(zip(*(key.tolist() for key in keys), strict=True)))
+    assert list(zip(*(key.tolist() for key in arranged.keys), strict=True)) == sorted(kept)
+    assert [key[arranged.order].tolist() for key in keys] == [key.tolist() for key in arranged.keys]
+    assert arranged.duplicates == rows - len(kept)
 
 
 def test_nothing_can_be_arranged():

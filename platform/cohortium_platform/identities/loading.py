@@ -5,6 +5,7 @@ from (`ingest`).
 
 Sealing happens before the load's transaction, into a file of rows in PostgreSQL's binary COPY form; the transaction
 only copies that file. COPY may not write to a table under row-level security, so it fills a temporary table first.
+Rows are sealed in the order of practice and patient, and go into the store as they come: sorting them would spill.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class IdentitySealer:
 
     def __init__(self, keys: TenantKeys, path: Path) -> None:
         self._keys, self._terms = keys, Terms(keys)
+        self._empty_digest = hashlib.blake2b(digest_size=_DIGEST_BYTES, key=keys.search, person=b"identity")
         self._file: BinaryIO = path.open("xb")
         self._file.write(_COPY_HEADER)
         self.changes = IdentityChanges(path)
@@ -117,8 +119,9 @@ class IdentitySealer:
 
     def _digest(self, plain: bytes, *, registered: bool) -> bytes:
         """A keyed hash: it says that two deliveries agree, and nothing of what they say."""
-        said = bytes([VERSION, registered]) + plain
-        return hashlib.blake2b(said, digest_size=_DIGEST_BYTES, key=self._keys.search, person=b"identity").digest()
+        said = self._empty_digest.copy()
+        said.update(bytes((VERSION, registered)) + plain)
+        return said.digest()
 
 
 class _RowForm:
@@ -167,7 +170,6 @@ def apply_changes(session: Session, changes: IdentityChanges) -> None:
             for practice, patients in changes.departed.items():
                 for patient in patients:
                     copy.write_row((practice, patient))
-        cursor.execute("ANALYZE arriving")
         cursor.execute("ANALYZE departing")
         cursor.execute(_FORGET)
         cursor.execute(_WRITE, (tenant_of(session),))
@@ -198,7 +200,6 @@ _FORGET = """
 _WRITE = """
     INSERT INTO identities (tenant_id, practice, patient_id, version, registered, digest, sealed, terms)
     SELECT %s, practice, patient_id, version, registered, digest, sealed, terms FROM arriving
-    ORDER BY practice, patient_id
     ON CONFLICT (tenant_id, practice, patient_id) DO UPDATE SET
         version = excluded.version, registered = excluded.registered, digest = excluded.digest,
         sealed = excluded.sealed, terms = excluded.terms, written = now()

@@ -22,6 +22,8 @@ from cohortium_plugins.importing import EXTRACT_COLUMNS, DeliveredFile, Unreadab
 __all__ = ["Part", "delivered_part", "staged_part"]
 
 _NATURAL = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+_REAL = frozenset({"double", "float"})
+_DAY = frozenset({"date32[day]"})
 _BLOCK_BYTES = 2**20
 _LINE_FEED, _RETURN = b"\n\r"
 
@@ -86,9 +88,15 @@ class Part:
         cases = " ".join(f"WHEN {literal(given)} THEN {literal(meant)}" for given, meant in replaced.items())
         return f"CASE {text} {cases} ELSE {text} END"
 
+    def given(self, column: str) -> str:
+        """Whether a column says anything. Numbers and days are not written out as text for that."""
+        if self._is_natural(column, _NATURAL | _REAL | _DAY):
+            return f"{name(self.columns[column][0])} IS NOT NULL"
+        return f"{self.text(column)} IS NOT NULL"
+
     def day(self, column: str) -> str:
         """A column as DATE, NULL where it is none. A time of day is cut off."""
-        if self._is_natural(column, {"date32[day]"}):
+        if self._is_natural(column, _DAY):
             return name(self.columns[column][0])
         if self.date_format is None:
             return f"try_cast({self.text(column)} AS DATE)"
@@ -103,7 +111,7 @@ class Part:
 
     def number(self, column: str) -> str:
         """A column as DOUBLE, NULL where it is no number."""
-        if self._is_natural(column, _NATURAL | {"double", "float"}):
+        if self._is_natural(column, _NATURAL | _REAL):
             return f"{name(self.columns[column][0])}::DOUBLE"
         return f"try_cast({self.text(column)} AS DOUBLE)"
 
@@ -133,7 +141,7 @@ class Part:
             return name(column)
         return f"nullif({name(column)}::VARCHAR, '')"
 
-    def _is_natural(self, column: str, types: frozenset[str] | set[str]) -> bool:
+    def _is_natural(self, column: str, types: frozenset[str]) -> bool:
         found = self.columns.get(column, ())
         return len(found) == 1 and self.types.get(found[0]) in types and column not in self.values
 

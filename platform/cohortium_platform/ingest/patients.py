@@ -125,7 +125,7 @@ def _insert(number: int, part: Part, scope: Scope) -> str:
         practice = f"coalesce({practice}, {literal(scope.practice)})"
     keys = {"practice": practice, "local_id": part.text("local_id")}  # exactly as other tables have them
     columns = [keys.get(text) or f"trim({part.text(text)})" for text in _TEXTS]
-    columns += [f"{part.day(day)}, {part.text(day)} IS NOT NULL" for day in _DAYS]
+    columns += [f"{part.day(day)}, {part.given(day)}" for day in _DAYS]
     return f"INSERT INTO given SELECT ? + {row}, {number}, {row}, {', '.join(columns)} FROM {relation}"
 
 

@@ -62,20 +62,20 @@ class Shape:
         """Rows of a file as the hash of their patient, their values, and the number of what is wrong with them."""
         inner = [
             f"{people.hash_of(part)} AS person",
-            f"{part.text('local_id')} IS NOT NULL AS has_id",
+            f"{part.given('local_id')} AS has_id",
             f"{people.practice_of(part)} IS NOT NULL AS has_practice",
             f"{part.day(self.day)} AS day",
-            f"{part.text(self.day)} IS NOT NULL AS has_day",
+            f"{part.given(self.day)} AS has_day",
         ]
         outer = ["person", f"if(day {_POSSIBLE}, day, NULL) AS day"]
         if self.end:
-            inner += [f"{part.day('end_date')} AS ends", f"{part.text('end_date')} IS NOT NULL AS has_end"]
+            inner += [f"{part.day('end_date')} AS ends", f"{part.given('end_date')} AS has_end"]
             outer.append(f"if(ends {_POSSIBLE}, ends, NULL) AS ends")
         if self.code:
-            inner += [f"{part.whole('code')} AS code", f"{part.text('code')} IS NOT NULL AS has_code"]
+            inner += [f"{part.whole('code')} AS code", f"{part.given('code')} AS has_code"]
             outer.append("code")
         if self.value:
-            inner += [f"{part.number('value')} AS value", f"{part.text('value')} IS NOT NULL AS has_value"]
+            inner += [f"{part.number('value')} AS value", f"{part.given('value')} AS has_value"]
             outer.append("value")
         inner += [f"{self._text(part, text)} AS {text}" for text in self.texts]
         outer += [*self.texts, f"{self._fault(names_practice=people.names_practice(part))}::UTINYINT AS fault"]

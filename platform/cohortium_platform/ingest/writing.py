@@ -59,7 +59,7 @@ def write_bucket(store: RecordStore, stream: Stream, practice: int) -> Written:
     rows |= {name: taken(columns[name], arranged.order) for name in ("value", *shape.texts) if name in columns}
     rows["person"] += np.int32(first)
     if shape.code:
-        rows["code"] = codes[0][rows["rank"]]
+        rows["code"] = taken(codes[0], rows["rank"])
     table = _canonical(stream, practice, rows, arranged.entry)
     file = store.write(people.practices[practice], people.scope.source, shape.table, table)
     until = int(people.until[first])
@@ -80,14 +80,14 @@ def _ranked(codes: NDArray[np.int64]) -> tuple[tuple[NDArray[np.int64], NDArray[
     order = np.argsort(distinct)
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return (distinct[order], np.bincount(places, minlength=len(order))[order]), rank[places]
+    return (distinct[order], np.bincount(places, minlength=len(order))[order]), taken(rank, places)
 
 
 def _canonical(stream: Stream, practice: int, rows: Columns, entry: NDArray[np.int32]) -> pa.Table:
     """Columns as the record store has them, in its order."""
     people, shape = stream.people, stream.shape
     made: dict[str, pa.Array] = {
-        "patient_id": pa.array(people.patient_ids[rows["person"]]),
+        "patient_id": pa.array(taken(people.patient_ids, rows["person"])),
         "practice": _constant(people.practices[practice], len(entry)),
         shape.day: pa.array(rows["day"]).view(pa.date32()),
         "source": _constant(people.scope.source, len(entry)),
@@ -101,8 +101,8 @@ def _canonical(stream: Stream, practice: int, rows: Columns, entry: NDArray[np.i
         made["value"] = pa.array(rows["value"], mask=np.isnan(rows["value"]))
     for text in shape.texts:
         made[text] = _words(rows[text], list(stream.texts[text]))
-    names = SCHEMAS[shape.table].columns.names
-    return pa.table([made[name] for name in names], names=names)
+    fields = [field.with_type(made[field.name].type) for field in SCHEMAS[shape.table].columns]
+    return pa.table([made[field.name] for field in fields], pa.schema(fields))
 
 
 def _constant(text: str, rows: int) -> pa.Array:
@@ -127,7 +127,8 @@ def _months(days: NDArray[np.int32], until: int) -> dict[str, int]:
     months = np.arange(last - _MONTHS + 1, last + 2)
     edges = months.astype("datetime64[D]").astype(np.int64)
     within = days[(days >= edges[0]) & (days < edges[-1])]
-    counts = np.bincount(np.searchsorted(edges, within, side="right") - 1, minlength=_MONTHS)
+    by_day = np.bincount(within - edges[0], minlength=edges[-1] - edges[0])
+    counts = np.add.reduceat(by_day, edges[:-1] - edges[0])
     return {str(month): int(count) for month, count in zip(months[:-1], counts.tolist(), strict=True)}
 
 
