@@ -19,7 +19,7 @@ from cohortium_platform.audit.models import AuditHead
 from cohortium_platform.audit.notes import LogSigner, Proof, open_note
 from cohortium_platform.audit.sequencer import hold_log, sequence
 from cohortium_platform.audit.stored import LogBroken, StoredTree, leaf_hashes
-from cohortium_platform.audit.tree import Frontier, consistency_path, consistent, inclusion_path, root_of
+from cohortium_platform.audit.tree import Frontier, consistency_path, consistent, included, inclusion_path, root_of
 from cohortium_platform.database import Database, tenant_of
 from cohortium_platform.errors import BadInput
 
@@ -97,10 +97,16 @@ def _expect_consistent(session: Session, last: AuditHead, new: Frontier) -> None
 
 
 def prove_place(session: Session, place: int, head: AuditHead) -> Proof:
-    """The proof that the entry at a place is in the log of a head. Raises `BadInput` for a place beyond it."""
+    """The proof that the entry at a place is in the log of a head. Raises `BadInput` for a place beyond it, and
+    `LogBroken` when what is kept of the tree does not prove it.
+    """
     if not 0 <= place < head.size:
         raise BadInput(f"Place {place} is not under the checkpoint of {head.size} entries.", "Take a checkpoint first.")
-    return Proof(place, inclusion_path(place, head.size, StoredTree(session)), head.note)
+    tree = StoredTree(session)
+    path = inclusion_path(place, head.size, tree)
+    if not included(tree(0, place), place, head.size, path, head.root):
+        raise LogBroken(f"The log does not prove its entry at place {place}.", "Run `cohortium audit check`.")
+    return Proof(place, path, head.note)
 
 
 def prove_consistency(session: Session, old: int, head: AuditHead) -> list[bytes]:

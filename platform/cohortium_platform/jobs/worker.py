@@ -1,4 +1,4 @@
-"""The worker process: takes ids from Redis, and sweeps for jobs whose id was lost.
+"""The worker process: takes ids from Redis, sweeps for jobs whose id was lost, and keeps the audit logs.
 
 Here: `run_worker`. Not here: what running a job means (`running`).
 
@@ -13,14 +13,17 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
+from cohortium_platform.audit.keeping import LogKeeper
+from cohortium_platform.audit.notes import LogSigner
 from cohortium_platform.database import Database
 from cohortium_platform.errors import Unavailable
 from cohortium_platform.jobs.kinds import RunnableKind
@@ -79,21 +82,23 @@ class _Work:
         return found
 
 
-def run_worker(
+def run_worker(  # noqa: PLR0913 - what one process is made of
     settings: Settings,
     kinds: Mapping[str, RunnableKind],
     tenants: Callable[[Database], Sequence[UUID]],
     *,
     at_once: int = 1,
     sweep_seconds: float = 10.0,
+    signers: Callable[[Database, UUID], LogSigner] | None = None,
 ) -> None:
     """Work until told to stop (SIGTERM, SIGINT); a job that runs then goes back to the queue at its next safe place.
 
     `tenants` lists those whose jobs are swept for; `at_once` is how many jobs run side by side. A Redis that goes away
-    is waited for.
+    is waited for. Beside them the worker keeps the audit logs, and signs their checkpoints when it is given `signers`.
     """
     database = Database(settings.database_url)
-    with ThreadPoolExecutor(at_once, thread_name_prefix="job") as threads:
+    keeper = LogKeeper(database, lambda: tenants(database), signers)
+    with _kept(keeper), ThreadPoolExecutor(at_once, thread_name_prefix="job") as threads:
         work = _Work(database, JobQueue(settings.redis_url), kinds, lambda: tenants(database), threads, sweep_seconds)
         while not work.stopping.is_set():
             try:
@@ -102,6 +107,19 @@ def run_worker(
                 _log.warning("Redis does not answer; trying again")
                 time.sleep(_REDIS_AGAIN_SECONDS)
     database.close()
+
+
+@contextmanager
+def _kept(keeper: LogKeeper) -> Iterator[None]:
+    """Keep the audit logs in a thread while the block runs."""
+    done = threading.Event()
+    thread = threading.Thread(target=keeper.run, args=(done,), name="audit-logs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _serve(settings: Settings, work: _Work, at_once: int) -> None:

@@ -12,6 +12,7 @@ from cohortium_platform.jobs.worker import run_worker
 from cohortium_platform.migrations import migrate
 from cohortium_platform.settings import load_settings
 from cohortium_tenants.tenants import tenant_ids
+from cohortium_tenants.tenants.signing import log_signers
 from cohortium_web.app import create_app
 from cohortium_web.cli.context import open_place
 from cohortium_web.cli.output import AsJson, Output
@@ -52,4 +53,4 @@ def run_site(host: str, port: int) -> None:
 def worker() -> None:
     """Work on queued jobs until told to stop."""
     with open_place() as place:
-        run_worker(place.settings, load_kinds(), tenant_ids)
+        run_worker(place.settings, load_kinds(), tenant_ids, signers=log_signers(place.key_encryption))

@@ -1,0 +1,80 @@
+"""Reading the log in the order of its places, a few thousand at a time, whatever its length.
+
+Here: each leaf with the bytes of its entry as the table has them now. Not here: what follows when the two do not fit
+(`checking`), and writing them to files (`exporting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from cohortium_platform.audit.canonical import entry_bytes
+
+__all__ = ["Leaf", "leaves_end", "read_leaves", "span_of"]
+
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One place of the log. `hash` is empty when the leaf is gone, `entry` None when its entry is."""
+
+    place: int
+    ticket: int
+    entry_id: UUID | None
+    hash: bytes
+    entry: bytes | None
+
+
+def read_leaves(session: Session, start: int, end: int) -> Iterator[Leaf]:
+    """The places from `start` to before `end`, each once, gone or not."""
+    place = start
+    for first in range(start, end, _AT_ONCE):
+        last = min(first + _AT_ONCE, end)
+        for row in session.connection().execute(_READ, {"first": first, "last": last}):
+            while place < row.place:
+                yield Leaf(place, 0, None, b"", None)
+                place += 1
+            entry = None if row.id is None else entry_bytes(row)
+            yield Leaf(row.place, row.ticket, row.entry_id, bytes(row.hash), entry)
+            place += 1
+    while place < end:
+        yield Leaf(place, 0, None, b"", None)
+        place += 1
+
+
+def leaves_end(session: Session) -> int:
+    """The place after the last leaf that there is."""
+    return int(session.connection().execute(_END).scalar_one())
+
+
+def span_of(session: Session, size: int, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """The places, from one to before another, that hold every entry of a time: from `since` to before `until`. Among
+    them are a few from just outside it, since places follow the order of commits.
+    """
+    if since is None and until is None:
+        return 0, size
+    found = session.connection().execute(_SPAN, {"size": size, "since": since, "until": until}).one()
+    return (size, size) if found.first is None else (found.first, found.last + 1)
+
+
+# The leaves come first in the join, so that a leaf without an entry shows.
+_READ = text("""
+    SELECT place, ticket, leaf.entry_id, leaf.hash, entry.id, at, actor, role, organisation, purpose, action, resource,
+        practices, patients, policy, outcome, request_id, detail
+    FROM audit_leaves leaf LEFT JOIN audit_entries entry USING (tenant_id, ticket)
+    WHERE place >= :first AND place < :last ORDER BY place
+""")
+_END = text("SELECT coalesce(max(place) + 1, 0) FROM audit_leaves")
+_SPAN = text("""
+    SELECT min(place) AS first, max(place) AS last
+    FROM audit_leaves JOIN audit_entries USING (tenant_id, ticket)
+    WHERE place < :size AND (CAST(:since AS timestamptz) IS NULL OR at >= :since)
+        AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
+""")
