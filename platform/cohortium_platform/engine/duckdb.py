@@ -37,7 +37,7 @@ from a frame: measured on two cores, and only the balance between them matters."
 _FEW_PRACTICES = 8
 """The files of registrations of so many practices are opened faster than the one of everyone is read."""
 
-_FEW = 20_000
+_FEW = 2_000
 """So many people, once for each index date, are worked on in one thread."""
 
 

@@ -37,6 +37,12 @@ DECIDED = tuple(status for status in Status if status not in UNDECIDED)
 _SHOWN = ("value", "value_code", "value_text", "event_date", "event_code", "event_source")
 _ORDER = ("practice", "patient_id", "index_date", "position")
 
+_PERSON = {"practice": "practice", "patient_id": "patient_id", "index_date": "as_of"}
+"""What results say of the person, and the order in which these come."""
+
+_WORKED_OUT = dict.fromkeys(("due", "begins", "renews", "date", MAY_CHANGE), ValueType.DATE)
+"""What a result is shown from, beside its own columns."""
+
 MEMBERSHIP_UNTIL, NEXT_RECORDED = "membership_until", "next_recorded"
 """Columns of a person that hold for all their rows: see `duckdb_outlook` and `duckdb_records`."""
 
@@ -75,8 +81,7 @@ def compile_outputs(plan: Plan, scope: PatientScope, source: str, outlook: Outlo
     cohorts = list(enumerate(plan.rules.cohorts))
     queries = {
         Kind.RESULTS: _shown(
-            _joined([writer.results(n) for n in range(len(plan.rules.indicators))] or [_no_results()]),
-            () if outlook is None else (MAY_CHANGE,),
+            writer.results() if plan.rules.indicators else _no_results(), () if outlook is None else (MAY_CHANGE,)
         ),
         Kind.MEMBERS: _listed([writer.members(number, cohort) for number, cohort in cohorts]),
         Kind.LIST: _listed([writer.listed(number, cohort) for number, cohort in cohorts]),
@@ -119,8 +124,10 @@ def compile_held_back(plan: Plan, source: str) -> exp.Select:
     return query.join(sql.table(source, then), on=same, join_type="left", copy=False)
 
 
-def _shown(rows: exp.Query, more: Sequence[str]) -> exp.Select:
-    """Show of every result what its status shows: see `status._result`; and more dates, whatever its status."""
+def _shown(rows: exp.Select, more: Sequence[str]) -> exp.Select:
+    """Show of every result, in their order, what its status shows: see `status._result`; and more dates, whatever its
+    status.
+    """
     made = {
         "status": exp.Case(
             this=sql.column("status"),
@@ -142,9 +149,7 @@ def _shown(rows: exp.Query, more: Sequence[str]) -> exp.Select:
     }
     kinds = {**RESULT_COLUMNS, **dict.fromkeys(more, ValueType.DATE)}
     columns = [sql.aliased(sql.cast(made.get(name, sql.column(name)), kind), name) for name, kind in kinds.items()]
-    return sql.select(columns, exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("r")))).order_by(
-        *(sql.ordered(sql.column(name, "r")) for name in _ORDER), copy=False
-    )
+    return sql.select(columns, rows, "r")
 
 
 def _visible(name: str) -> Sql:
@@ -153,8 +158,7 @@ def _visible(name: str) -> Sql:
 
 def _no_results() -> exp.Select:
     """Write the rows of a definition without indicators."""
-    kinds = {**RESULT_COLUMNS, "status": ValueType.CODE, POSITION: ValueType.CODE}
-    kinds.update(dict.fromkeys(("due", "begins", "renews", "date", MAY_CHANGE), ValueType.DATE))
+    kinds = {**RESULT_COLUMNS, "status": ValueType.CODE, **_WORKED_OUT}
     columns = [sql.aliased(sql.NULL(kind), name) for name, kind in kinds.items()]
     return exp.Select(expressions=columns).where(sql.FALSE(), copy=False)
 
@@ -231,18 +235,37 @@ class _Writer:
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
-    def results(self, number: int) -> exp.Select:
-        """Write the rows of one indicator, with every value whether or not its status shows it."""
+    def results(self) -> exp.Select:
+        """Write the rows of all indicators, sorted, with every value whether or not the status shows it.
+
+        People are sorted, and each gives a list of results: sorting the results themselves took twice as long, and all
+        of them in memory.
+        """
+        cohorts = {cohort.name: number for number, cohort in enumerate(self.plan.rules.cohorts)}
+        members = [sql.column(member_column(cohorts[item.cohort])) for item in self.plan.rules.indicators]
+        told = [sql.struct(self._result(number)) for number in range(len(members))]
+        names = [str(field.this.this) for field in told[0].expressions]
+        some = list(dict.fromkeys(member.name for member in members))
+        if len(some) > 1:
+            told = [sql.case([(member, one)]) for member, one in zip(members, told, strict=True)]
+        columns = {**{name: sql.column(of) for name, of in _PERSON.items()}, "told": sql.call("list_value", *told)}
+        listed = self._select(columns, sql.any_of(sql.column(name) for name in some))
+        listed.order_by(*(sql.ordered(sql.column(of)) for of in _PERSON.values()), copy=False)
+        person: list[Sql] = [sql.column(name) for name in _PERSON]
+        each = sql.aliased(sql.call("unnest", sql.column("told")), "one")
+        rows = sql.select([*(column.copy() for column in person), each], listed)
+        fields = [sql.aliased(sql.call("struct_extract", sql.column("one"), sql.text(name)), name) for name in names]
+        query = sql.select([*person, *fields], rows)
+        return query if len(some) == 1 else query.where(sql.is_known(sql.column("one")), copy=False)
+
+    def _result(self, number: int) -> dict[str, Sql]:
+        """Give what the rows of one indicator say."""
         self.decide(number)
         indicator = self.plan.rules.indicators[number]
-        cohort = next(i for i, c in enumerate(self.plan.rules.cohorts) if c.name == indicator.cohort)
         shown, event = indicator.shown, self._event(indicator.evidence)
         adjusted = [(self.scope.value(item.when), sql.text(item.name)) for item in indicator.adjustments]
         columns = {
-            "patient_id": sql.column("patient_id"),
-            "practice": sql.column("practice"),
             "indicator": sql.text(indicator.name),
-            "index_date": sql.column("as_of"),
             "status": sql.column(status_column(number)),
             "reason": sql.column(reason_column(number)),
             "due": self._optional(indicator.due),
@@ -255,9 +278,9 @@ class _Writer:
             "adjustment": sql.case(adjusted),
             **{f"event_{name}": value for name, value in event.items()},
             **self._may_change([self._until(number)]),
-            POSITION: sql.integer(number),
         }
-        return self._select(columns, cohort)
+        kinds = {**RESULT_COLUMNS, **_WORKED_OUT}
+        return {name: sql.NULL(kinds[name]) if isinstance(v, exp.Null) else v for name, v in columns.items()}
 
     def _until(self, number: int) -> Sql:
         """Bind the day before which an indicator's row stays as it is, and give its column."""
@@ -328,7 +351,8 @@ class _Writer:
             "index_date": sql.column("as_of"),
         }
         order = {POSITION: sql.integer(number)}
-        return self._select({**fixed, **self._member_columns(cohort), **self._strata(), **order}, number)
+        columns = {**fixed, **self._member_columns(cohort), **self._strata(), **order}
+        return self._select(columns, sql.column(member_column(number)))
 
     def _member_columns(self, cohort: Cohort) -> dict[str, Sql]:
         shown = cohort.shown
@@ -374,16 +398,16 @@ class _Writer:
         order = {POSITION: sql.integer(number)}
         ahead = self._may_change([self._member_until(cohort), *(self._until(i) for i in mine)])
         rest = {**self._member_columns(cohort), **self._strata(), **named, **ahead, **order}
-        query = self._select({**fixed, **rest}, number)
+        query = self._select({**fixed, **rest}, sql.column(member_column(number)))
         last = sql.binary(exp.EQ, sql.column("as_of"), exp.Parameter(this=exp.Literal.number("1")))
         return query.where(last, copy=False)
 
-    def _select(self, columns: Mapping[str, Sql], cohort: int) -> exp.Select:
-        asked = [*columns.values(), sql.column(member_column(cohort)), sql.column("main")]
+    def _select(self, columns: Mapping[str, Sql], members: Sql) -> exp.Select:
+        asked = [*columns.values(), members, sql.column("main")]
         self.columns.update(dict.fromkeys(column.name for value in asked for column in sql.columns_in(value)))
         listed = [sql.aliased(value, name) for name, value in columns.items()]
-        members = sql.all_of([sql.column("main"), sql.column(member_column(cohort))])
-        return sql.select(listed, sql.table(self.source)).where(members, copy=False)
+        wanted = sql.all_of([sql.column("main"), members])
+        return sql.select(listed, sql.table(self.source)).where(wanted, copy=False)
 
 
 def _code(status: Status) -> Sql:
