@@ -18,7 +18,10 @@ from starlette.types import Scope
 from cohortium_platform.settings import Settings
 from cohortium_web.api import health
 from cohortium_web.middleware import wrap
+from cohortium_web.pages.break_glass import routes as break_glass
+from cohortium_web.pages.governance import approvals, history, matrix, openings, opt_outs, overview, rules
 from cohortium_web.pages.home import routes as home
+from cohortium_web.pages.onboarding import routes as onboarding
 from cohortium_web.pages.patient import routes as patient
 from cohortium_web.pages.rates import routes as rates
 from cohortium_web.pages.registry import routes as registry
@@ -32,6 +35,25 @@ __all__ = ["PUBLIC", "create_app"]
 
 PUBLIC = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-in/demo", "/static", "/assets"})
 """Every route that asks for no signing in. Any other declares its action with `requires`; a test walks them all."""
+
+
+_ROUTED = (
+    health,
+    sign_in,
+    home,
+    registry,
+    rates,
+    patient,
+    break_glass,
+    overview,
+    matrix,
+    approvals,
+    history,
+    openings,
+    opt_outs,
+    rules,
+    onboarding,
+)
 
 
 class _KeptFiles(StaticFiles):
@@ -70,8 +92,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.site = site
     wrap(app)
     handle_errors(app)
-    for router in (health.router, sign_in.router, home.router, registry.router, rates.router, patient.router):
-        app.include_router(router)
+    for module in _ROUTED:
+        app.include_router(module.router)
     if settings.demo:
         app.include_router(demo.router)
     app.mount("/static", _KeptFiles(directory=STATIC), name="static")

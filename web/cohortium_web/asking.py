@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from cohortium_auth.breakglass import is_open_for
 from cohortium_auth.login import Purpose, SignedIn, roles_of
@@ -27,6 +27,7 @@ from cohortium_auth.policy import (
     PracticeRecords,
     Principal,
     Reach,
+    allowed_actions,
     allowed_practices,
     decide,
 )
@@ -40,11 +41,25 @@ from cohortium_web.browser import browser_of
 from cohortium_web.definitions import Registered
 from cohortium_web.middleware import request_id_of, timings_of
 from cohortium_web.site import Site
+from cohortium_web.tables import Table, as_csv
 from cohortium_web.templating import Frame, NavigationItem, render
 
 __all__ = ["Asking", "Refused", "entry_of", "patient_hash", "timed"]
 
 _ID_BYTES = 8
+
+
+_AREAS = (
+    (
+        "Information governance",
+        "/ig/",
+        frozenset({Action.VIEW_ACCESS_MATRIX, Action.SEARCH_AUDIT, Action.DECIDE_APPROVAL, Action.REVIEW_BREAK_GLASS}),
+    ),
+    ("Onboarding", "/onboarding/", frozenset({Action.VIEW_ONBOARDING, Action.VIEW_OWN_ONBOARDING})),
+    ("Approvals", "/approvals/", frozenset({Action.REQUEST_APPROVAL})),
+    ("Usage", "/usage/", frozenset({Action.VIEW_USAGE})),
+)
+"""Parts of the site that are about no record: title, address, and the actions of which any opens it."""
 
 
 @contextmanager
@@ -185,12 +200,27 @@ class Asking:
             navigation=self._navigation(),
         )
 
+    @cached_property
+    def actions(self) -> frozenset[Action]:
+        """What this person may do that is about no record."""
+        return allowed_actions(self.session, self.principal, self.tenant.id, self.who.purpose, on=self.on)
+
+    def answer(self, table: Table, template: str, **view: object) -> Response:
+        """A page around a table, or the table alone as CSV when the address asks for it."""
+        asked = table.asked(self.request)
+        if self.request.query_params.get("format") == "csv":
+            return as_csv(asked)
+        return self.page(template, table=asked, **view)
+
     def _navigation(self) -> tuple[NavigationItem, ...]:
         path = self.request.url.path
         items = [NavigationItem("Home", "/", path == "/")]
         for pack, registered in self.registries.items():
             href = f"/registries/{pack}/"
             items.append(NavigationItem(registered.pack.title, href, path.startswith(href)))
+        for title, href, needed in _AREAS:
+            if needed & self.actions:
+                items.append(NavigationItem(title, href, path.startswith(href)))
         return tuple(items) if len(items) > 1 else ()
 
     def part(self, template: str, address: str, **view: object) -> HTMLResponse:

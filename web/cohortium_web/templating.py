@@ -72,7 +72,7 @@ def environment() -> Environment:
     )
     made.filters.update(
         day=words.day, day_or=words.day_or, long_day=words.long_day, nhs_number=words.nhs_number, plural=words.plural,
-        count=words.count, percent=words.percent,
+        count=words.count, percent=words.percent, moment=words.moment,
     )  # fmt: skip
     made.globals.update(static=static_url)
     return made

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from cohortium_plugins.model import Status
 
@@ -20,6 +21,7 @@ __all__ = [
     "day",
     "day_or",
     "long_day",
+    "moment",
     "nhs_number",
     "percent",
     "plain_term",
@@ -27,6 +29,7 @@ __all__ = [
     "value_with_unit",
 ]
 
+_ENGLAND = ZoneInfo("Europe/London")
 _NHS_NUMBER_DIGITS = 10
 _ANNOTATION = re.compile(r"\{[^}]*\}")
 _TAG = re.compile(
@@ -49,6 +52,12 @@ def day_or(value: date | None, otherwise: str = NONE) -> str:
 def long_day(value: date) -> str:
     """A day in a sentence: 6 August 2025."""
     return f"{value.day} {value:%B %Y}"
+
+
+def moment(value: datetime) -> str:
+    """A moment in a table, in the time of England: 6 Aug 2025, 14:05."""
+    here = value.astimezone(_ENGLAND)
+    return f"{day(here.date())}, {here:%H:%M}"
 
 
 def nhs_number(value: str | None) -> str:

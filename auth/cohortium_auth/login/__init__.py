@@ -5,7 +5,15 @@
 
 from cohortium_auth.login.cookies import CookieSigner, open_cookie_signer
 from cohortium_auth.login.demo import DemoSignIn, TenantPeople
-from cohortium_auth.login.people import Holding, NewMembership, add_person, end_membership, holdings_on, names_of, roles_of
+from cohortium_auth.login.people import (
+    Holding,
+    NewMembership,
+    add_person,
+    end_membership,
+    holdings_on,
+    names_of,
+    roles_of,
+)
 from cohortium_auth.login.roles import Purpose, Role
 from cohortium_auth.login.sessions import NewSession, end_session, end_sessions_of, open_session, resume
 from cohortium_auth.login.signed_in import Identified, SignedIn, SignInMethod

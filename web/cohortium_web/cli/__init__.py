@@ -14,7 +14,18 @@ from rich.console import Console
 from cohortium_platform.errors import BadInput, CohortiumError
 from cohortium_plugins.errors import PackError
 from cohortium_plugins.importing import Unreadable
-from cohortium_web.cli import demo, organisations, packs, records, refreshing, registries, service, synthetic, tenants
+from cohortium_web.cli import (
+    demo,
+    opt_outs,
+    organisations,
+    packs,
+    records,
+    refreshing,
+    registries,
+    service,
+    synthetic,
+    tenants,
+)
 
 __all__ = ["app", "main"]
 
@@ -27,6 +38,7 @@ app = typer.Typer(
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(organisations.app, name="organisation")
 app.add_typer(packs.app, name="pack")
+app.add_typer(opt_outs.app, name="opt-outs")
 for module in (service, synthetic, records, registries, refreshing, demo):
     module.add_to(app)
 

@@ -7,11 +7,11 @@ import io
 
 from cohortium_plugins.model import Status
 from cohortium_web.pages.registry.lists import ListedPage
+from cohortium_web.tables import plain_cell
 
 __all__ = ["COLUMNS", "as_csv"]
 
 COLUMNS = ("Name", "NHS number", "Age", "Practice", "Condition", "Since", "Gaps", "Due", "Overdue measures")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(listed: ListedPage) -> str:
@@ -33,9 +33,5 @@ def as_csv(listed: ListedPage) -> str:
             row.due,
             "; ".join(overdue),
         ]
-        writer.writerow([_plain(cell) for cell in cells])
+        writer.writerow([plain_cell(cell) for cell in cells])
     return text.getvalue()
-
-
-def _plain(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -1,0 +1,339 @@
+"""Governing access in the site: the matrix against the routes, approvals, break-glass, onboarding, opt-outs."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlmodel import select
+
+from cohortium_auth.approvals import Level, NewApproval, ask_for, decide_on
+from cohortium_auth.ig_settings import change_ig_settings
+from cohortium_auth.login import Purpose, Role, add_person
+from cohortium_auth.opt_outs import DISSENT, load_cleared_list
+from cohortium_auth.policy import OF_PRACTICES, access_matrix, share
+from cohortium_platform.audit import AuditEntry
+from cohortium_platform.records import RecordStore
+from cohortium_tenants.keys import open_keys
+from cohortium_tenants.onboarding import Step, withdraw
+from cohortium_tenants.organisations import OrganisationType
+from cohortium_web.app import PUBLIC
+from cohortium_web.requiring import Requires
+
+ICB, PCN, TRUST, ELM = "QT1", "U90001", "RZ9", "Z90001"
+KINDS = {
+    ICB: OrganisationType.ICB,
+    PCN: OrganisationType.PCN,
+    TRUST: OrganisationType.TRUST,
+    ELM: OrganisationType.PRACTICE,
+}
+TODAY = datetime.now(UTC).date()
+CARE = {"indicator": "care-plan", "reference": "A" * 22}
+
+
+@pytest.fixture
+def for_purpose(database, sign_in) -> Callable[..., TestClient]:
+    """Sign someone in and let their session be for another purpose, as switching it does."""
+
+    def enter(who, purpose: Purpose) -> TestClient:
+        client = sign_in(who)
+        with database.tenant(who.tenant) as session:
+            session.connection().execute(
+                text("UPDATE sign_in_sessions SET purpose = :purpose WHERE person_id = :person"),
+                {"purpose": purpose, "person": who.person},
+            )
+        return client
+
+    return enter
+
+
+def _post(client: TestClient, form_token, page: str, path: str, **fields: str):
+    token = form_token(client.get(page).text)
+    return client.post(path, data={"form_token": token, **fields})
+
+
+def _routes_of(app) -> dict[str, str]:
+    """The action of every GET route that is not public, by path with its gaps filled."""
+    found = {}
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and route.path not in PUBLIC and "GET" in route.methods:
+            action = next(d.call.action for d in route.dependant.dependencies if isinstance(d.call, Requires))
+            path = re.sub(r"{pack}", "cancer-care", route.path)
+            found[re.sub(r"{(\w+)}", lambda gap: CARE.get(gap[1], str(uuid4())), path)] = action
+    return found
+
+
+PLACES = [(role, where) for role in Role for where in (ICB, PCN)]
+PLACES += [(Role.CLINICIAN, TRUST), (Role.CLINICIAN, ELM), (Role.PRACTICE_MANAGER, ELM), (Role.IG_OFFICER, TRUST)]
+
+
+@pytest.mark.parametrize(("role", "organisation"), PLACES)
+def test_routes_do_what_the_matrix_says(app, registry_place, add_someone, for_purpose, role, organisation) -> None:
+    """For every role, kind of organisation and purpose: a route that the matrix leaves out answers as if it were not
+    there; one that it names may still lack an approval, a practice or a patient, and never refuses for the role alone.
+    """
+    may = {
+        (permission.purpose, permission.action)
+        for permission in access_matrix()
+        if permission.role == role and permission.kind == KINDS[organisation]
+    }
+    who = add_someone(registry_place, (role, organisation))
+    for purpose in role.purposes:
+        client = for_purpose(who, purpose)
+        for path, action in _routes_of(app).items():
+            answer = client.get(path)
+            if (purpose, action) not in may:
+                assert answer.status_code == 404, (role, organisation, purpose, path)
+                assert "There is no such page" in answer.text
+            elif action not in OF_PRACTICES and "{" not in path and "-" not in path.strip("/").rpartition("/")[2]:
+                assert answer.status_code == 200, (role, organisation, purpose, path, answer.text[-600:])
+
+
+def test_the_matrix_is_shown_filtered_sorted_and_taken_away(registry_place, add_someone, sign_in) -> None:
+    client = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+    page = client.get("/ig/matrix/").text
+    assert "direct-care-in-reach" in page
+    assert "programme lead" in client.get("/ig/matrix/", params={"role": "programme lead"}).text
+    assert client.get("/ig/matrix/", params={"role": "king"}).status_code == 400
+    taken = client.get("/ig/matrix/", params={"format": "csv", "sort": "action", "order": "descending"})
+    lines = taken.text.splitlines()
+    assert taken.headers["content-type"].startswith("text/csv")
+    assert lines[0].lstrip("\ufeff") == "Role,May,For,In an organisation that is a,By policy"
+    assert [line.split(",")[1] for line in lines[1:]] == sorted(
+        (line.split(",")[1] for line in lines[1:]), reverse=True
+    )
+
+
+def test_an_approval_is_asked_for_decided_by_two_used_and_revoked(
+    database, someone, sign_in, form_token, registry_place, add_someone
+) -> None:
+    tenant = registry_place
+    with database.tenant(tenant.id) as session:
+        change_ig_settings(session, {"officers_to_approve": 2})
+    analyst = add_someone(tenant, (Role.ICB_ANALYST, ICB), name="Ann Alyst")
+    officers = [sign_in(add_someone(tenant, (Role.IG_OFFICER, ICB), name=f"Officer {n}")) for n in range(2)]
+    asking = sign_in(analyst)
+    wanted = {
+        "title": "Winter plan", "purpose": "planning", "registry": "cancer-care", "level": "aggregate",
+        "whom": "organisation", "start": TODAY.isoformat(), "end": (TODAY + timedelta(days=90)).isoformat(),
+        "conditions": "Counts only", "documents": "Board paper 7",
+    }  # fmt: skip
+    assert _post(asking, form_token, "/approvals/", "/approvals/", **{**wanted, "end": "never"}).status_code == 400
+    assert _post(asking, form_token, "/approvals/", "/approvals/", **{**wanted, "documents": " "}).status_code == 400
+    assert _post(asking, form_token, "/approvals/", "/approvals/", **wanted).status_code == 303
+    assert "Winter plan" in asking.get("/approvals/").text
+    listed = officers[0].get("/ig/approvals/").text
+    path = re.search(r'href="(/ig/approvals/[0-9a-f-]{36}/)">Winter plan', listed)[1]
+    assert _post(officers[0], form_token, path, f"{path}decide", agreed="yes", why="").status_code == 400
+    for officer in officers:
+        assert _post(officer, form_token, path, f"{path}decide", agreed="yes", why="Sound").status_code == 303
+    shown = officers[0].get(path).text
+    assert "in force" in shown
+    assert "Officer 0 agreed" in shown
+    assert "Officer 1 agreed" in shown
+    assert _post(officers[0], form_token, path, f"{path}decide", agreed="no", why="Late").status_code == 409
+    assert _post(officers[1], form_token, path, f"{path}revoke", why="The plan changed").status_code == 303
+    assert "revoked" in officers[0].get(path).text
+    with database.tenant(tenant.id) as session:
+        change_ig_settings(session, {"officers_to_approve": 1})
+    assert sign_in(someone((Role.IG_OFFICER, ICB))).get(path).status_code == 404, "another tenant's approval"
+
+
+def test_an_officer_does_not_decide_on_their_own_request(database, registry_place, add_someone, sign_in, form_token):
+    both = add_someone(registry_place, (Role.IG_OFFICER, ICB), (Role.ICB_ANALYST, ICB))
+    with database.tenant(registry_place.id) as session:
+        wanted = NewApproval(
+            "Mine", Purpose.PLANNING, "cancer-care", Level.AGGREGATE, TODAY, TODAY, "", ["Paper"], organisation=ICB
+        )
+        approval = ask_for(session, wanted, by=both.person)
+    client, path = sign_in(both), f"/ig/approvals/{approval}/"
+    assert "another IG officer must decide" in client.get(path).text
+    answer = _post(client, form_token, "/ig/rules/", f"{path}decide", agreed="yes", why="I like it")
+    assert answer.status_code == 403
+
+
+def test_breaking_the_glass_opens_one_patient_and_is_reviewed(
+    database, registry_place, add_someone, sign_in, form_token, hand_made
+) -> None:
+    """The clinician's PCN does not reach the patient's practice."""
+    doctor, hidden = add_someone(registry_place, (Role.CLINICIAN, PCN), name="Dr Breaks"), hand_made.HIDDEN
+    client = sign_in(doctor)
+    fields = {"registry": "cancer-care", "nhs_number": hidden.nhs_number, "reason": "emergency care"}
+
+    def attempt(**changed: str):
+        said = {**fields, "words": "Collapsed in our waiting room", **changed}
+        return _post(client, form_token, "/break-glass/", "/break-glass/", **said)
+
+    assert attempt(words="pls").status_code == 400
+    assert attempt(reason="curious").status_code == 400
+    assert attempt(nhs_number="123").status_code == 400
+    assert attempt(nhs_number=hand_made.WELL.nhs_number).status_code == 404, "in no registry"
+    opened = attempt()
+    assert opened.status_code == 303
+    patient = opened.headers["location"]
+    assert hidden.nhs_number not in patient
+    page = client.get(patient)
+    assert page.status_code == 200
+    assert hidden.family.upper() in page.text
+    assert hidden.family.upper() not in client.get("/registries/cancer-care/").text
+    assert sign_in(add_someone(registry_place, (Role.CLINICIAN, PCN))).get(patient).status_code == 404, "another's"
+    assert sign_in(add_someone(registry_place, (Role.CARE_COORDINATOR, PCN))).get("/break-glass/").status_code == 404
+
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+    overview = officer.get("/ig/").text
+    assert "to review" in overview
+    waiting = officer.get("/ig/break-glass/").text
+    for told in (hidden.family.upper(), hidden.nhs_number, "waiting room"):
+        assert told not in waiting + overview, "the alert carries no identity"
+    review = re.search(r'href="(/ig/break-glass/[0-9a-f-]{36}/)"', waiting)[1]
+    assert "Collapsed in our waiting room" in officer.get(review).text
+    letter = _post(officer, form_token, "/ig/history/", "/ig/history/", nhs_number=hidden.nhs_number).text
+    assert "Dr Breaks" in letter
+    assert "opened the record outside their reach" in letter
+    assert _post(officer, form_token, review, review, outcome="justified", note="").status_code == 400
+    assert _post(officer, form_token, review, review, outcome="justified", note="Rang them").status_code == 303
+    assert "justified" in officer.get("/ig/break-glass/").text
+
+    with database.tenant(registry_place.id) as session:
+        session.connection().execute(text("UPDATE break_glass SET expires = now() - interval '1 second'"))
+    assert client.get(patient).status_code == 404, "its time is over"
+    with database.tenant(registry_place.id) as session:
+        entries = session.exec(select(AuditEntry).where(AuditEntry.actor == str(doctor.person))).all()
+    broken = [(entry.action, entry.outcome) for entry in entries if "broken-glass" in entry.policy]
+    assert ("view-patient", "done") in broken
+    assert ("view-patient", "denied") in [(entry.action, entry.outcome) for entry in entries]
+
+
+def test_a_review_that_is_late_says_so(database, registry_place, add_someone, sign_in, form_token, hand_made) -> None:
+    client = sign_in(add_someone(registry_place, (Role.CLINICIAN, PCN)))
+    said = {"registry": "cancer-care", "reason": "safeguarding", "words": "Asked by the safeguarding lead"}
+    number = hand_made.HIDDEN.nhs_number
+    assert _post(client, form_token, "/break-glass/", "/break-glass/", nhs_number=number, **said).status_code == 303
+    with database.tenant(registry_place.id) as session:
+        session.connection().execute(text("UPDATE break_glass SET review_by = now() - interval '1 day'"))
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+    assert "overdue" in officer.get("/ig/").text
+    assert "overdue" in officer.get("/ig/break-glass/").text
+
+
+def test_nothing_shows_before_every_step_is_done(database, place, someone, sign_in, form_token) -> None:
+    admin = sign_in(someone((Role.TENANT_ADMINISTRATOR, ICB)))
+    manager = sign_in(someone((Role.PRACTICE_MANAGER, ELM)))
+    with database.tenant(place.id) as session:
+        withdraw(session, ELM, Step.FEED_CONNECTED)
+    assert "not live" in manager.get("/onboarding/own/").text
+    assert manager.get("/onboarding/").status_code == 404
+    page = f"/onboarding/{ELM}/"
+    assert "Still to do" not in admin.get(page).text
+    early = _post(admin, form_token, page, page, step="go-live", on="2021-01-01", document="Minutes")
+    assert early.status_code == 400
+    assert "feed connected" in early.text
+    for step, on in (("feed connected", "2021-01-01"), ("go-live", (TODAY + timedelta(days=1)).isoformat())):
+        assert _post(admin, form_token, page, page, step=step, on=on, document="Minutes 3").status_code == 303
+    assert "to come" in manager.get("/onboarding/own/").text
+    assert _post(admin, form_token, page, page, step="go-live", undo="yes").status_code == 303
+    assert (
+        _post(admin, form_token, page, page, step="go-live", on="2021-01-01", document="Minutes 4").status_code == 303
+    )
+    assert "live" in manager.get("/onboarding/own/").text
+    officer = sign_in(someone((Role.IG_OFFICER, ICB)))
+    assert "Minutes 4" in officer.get(page).text
+    assert _post(officer, form_token, "/ig/rules/", page, step="go-live", undo="yes").status_code == 404
+
+
+def test_a_trust_sees_those_it_recorded_something_for_and_nobody_else(
+    database, registry_place, add_someone, sign_in, hand_made
+) -> None:
+    with database.tenant(registry_place.id) as session:
+        share(session, ELM, TRUST, start=date(2020, 1, 1), document="DSA trust")
+        change_ig_settings(session, {"trust_relationship_days": 1})
+    client = sign_in(add_someone(registry_place, (Role.CLINICIAN, TRUST)))
+    assert hand_made.ADA.family.upper() not in client.get("/registries/cancer-care/").text
+    with database.tenant(registry_place.id) as session:
+        change_ig_settings(session, {"trust_relationship_days": (TODAY - date(2025, 8, 8)).days})
+    listed = client.get("/registries/cancer-care/").text
+    assert hand_made.ADA.family.upper() in listed
+    assert hand_made.BEN.family.upper() not in listed
+    path = re.search(r'href="(/registries/cancer-care/patients/[\w-]{22}/)"', listed)[1]
+    assert client.get(path).status_code == 200
+    near = sign_in(add_someone(registry_place, (Role.CLINICIAN, PCN))).get("/registries/cancer-care/?q=").text
+    others = re.findall(r'href="(/registries/cancer-care/patients/[\w-]{22}/)"', near)
+    assert [client.get(other).status_code for other in set(others) - {path}][:5] == [404] * 5
+    with database.tenant(registry_place.id) as session:
+        change_ig_settings(session, {"trust_relationship_days": 365})
+
+
+@pytest.fixture
+def research(database, settings, key_encryption, registry_place, add_someone, for_purpose, hand_made):
+    """A clinician looking for research, under an approval, with a list that clears everyone but one."""
+    with database.tenant(registry_place.id) as session:
+        store, keys = RecordStore(settings.store_root, registry_place.id), open_keys(session, key_encryption)
+        cleared = [each.nhs_number + "," for each in hand_made.everyone() if each is not hand_made.BEN]
+        load_cleared_list(session, store, keys, cleared, as_at=TODAY, expires=TODAY, by="test")
+        asks, decides = add_person(session, "Asks", []), add_person(session, "Decides", [])
+        wanted = NewApproval(
+            "Study", Purpose.RESEARCH, "cancer-care", Level.IDENTIFIABLE, TODAY, TODAY, "", ["REC 1"], organisation=PCN
+        )
+        decide_on(session, ask_for(session, wanted, by=asks), by=decides, agreed=True, why="Ethics agreed", on=TODAY)
+    return for_purpose(add_someone(registry_place, (Role.CLINICIAN, PCN)), Purpose.RESEARCH)
+
+
+def test_other_uses_leave_out_whoever_is_not_cleared(database, research, registry_place, hand_made) -> None:
+    everyone = research.get("/registries/cancer-care/", params={"page": 1}).text
+    pages = everyone + research.get("/registries/cancer-care/", params={"page": 2}).text
+    assert hand_made.ADA.family.upper() in pages
+    assert "CARDEW" not in pages
+    with database.tenant(registry_place.id) as session:
+        session.connection().execute(text("UPDATE cleared_lists SET expires = :past"), {"past": date(2020, 1, 1)})
+    assert research.get("/registries/cancer-care/").status_code == 404
+
+
+def test_a_list_with_a_wrong_line_is_taken_not_at_all(database, settings, tenant, tenant_keys) -> None:
+    store = RecordStore(settings.store_root, tenant.id)
+    for lines, says in ((["9434765919", "9434765918"], "Line 2"), ([""], "no NHS number"), (["x"], "Line 1")):
+        with database.tenant(tenant.id) as session, pytest.raises(Exception, match=says):
+            load_cleared_list(session, store, tenant_keys, lines, as_at=TODAY, expires=TODAY, by="test")
+    assert not store.opt_outs.exists() or not list(store.opt_outs.iterdir())
+    assert DISSENT == 827241000000103
+
+
+def test_a_patients_history_is_a_letter_and_the_look_up_is_in_the_next(
+    registry_place, add_someone, sign_in, form_token, hand_made
+) -> None:
+    doctor = sign_in(add_someone(registry_place, (Role.CLINICIAN, PCN), name="Dr Looks"))
+    for page in (1, 2):
+        doctor.get("/registries/cancer-care/", params={"page": page})
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB), name="Ida Officer"))
+
+    def letter(**fields: str) -> str:
+        return _post(officer, form_token, "/ig/history/", "/ig/history/", **fields).text
+
+    number = hand_made.ADA.nhs_number
+    first = letter(nhs_number=number)
+    assert "Dr Looks" in first
+    assert "saw the patient on a list" in first
+    for clinical in ("smok", "cancer-care", "Breast", "neoplasm"):
+        assert clinical not in first.split("<main")[1], "no clinical content"
+    assert "Ida Officer" in letter(nhs_number=number)
+    assert "nothing here to look at" in letter(nhs_number="9990000018")
+    assert letter(nhs_number=number, format="csv").startswith("\ufeffWhen,Who")
+    assert "not an NHS number" in letter(nhs_number="12")
+    assert sign_in(add_someone(registry_place, (Role.TENANT_ADMINISTRATOR, ICB))).get("/ig/history/").status_code == 404
+
+
+def test_rules_are_changed_within_their_limits(registry_place, add_someone, sign_in, form_token) -> None:
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+
+    def change(name: str, value: str) -> int:
+        return _post(officer, form_token, "/ig/rules/", "/ig/rules/", name=name, value=value).status_code
+
+    assert change("review_days", "7") == 303
+    assert 'value="7"' in officer.get("/ig/rules/").text
+    assert [change("review_days", wrong) for wrong in ("0", "99", "x", "")] == [400] * 4
+    assert change("tenant_id", "1") == 400
+    assert change("review_days", "5") == 303

@@ -1,0 +1,139 @@
+"""A patient's access history, as a letter: who looked, when, in which role, and why. And the same of one person.
+
+The NHS number comes in the body of a POST; the letter is that POST's answer, so that no address names the patient. The
+look-up is itself an entry of the log, and stands in the patient's next letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from sqlmodel import col, select
+from starlette.responses import Response
+
+from cohortium_auth.login import names_of
+from cohortium_auth.policy import Action
+from cohortium_platform import identities
+from cohortium_platform.audit import SERVICE, AuditEntry, Outcome
+from cohortium_platform.errors import BadInput
+from cohortium_platform.identities.terms import nhs_number_in
+from cohortium_web.asking import Asking, patient_hash
+from cohortium_web.requiring import requires
+from cohortium_web.tables import Cell, Column, Table, as_csv
+
+__all__ = ["WHAT", "router", "what_of"]
+
+router = APIRouter(prefix="/ig/history")
+
+Looking = Annotated[Asking, requires(Action.VIEW_ACCESS_HISTORY)]
+WHAT: Mapping[str, str] = {
+    "view-patient": "opened the patient's page",
+    "view-registry": "saw the patient on a list",
+    "export-list": "took the patient's line in a download",
+    "break-glass": "opened the record outside their reach",
+    "view-access-history": "looked up who had seen the patient",
+}
+"""What an action did with a patient, in words for the patient."""
+_YEARS = 8
+_COLUMNS = (
+    Column("at", "When"),
+    Column("who", "Who"),
+    Column("role", "In which role"),
+    Column("organisation", "Of"),
+    Column("what", "What"),
+    Column("purpose", "Why"),
+    Column("outcome", "Outcome"),
+)
+
+
+@router.get("/")
+def show_form(asking: Looking) -> Response:
+    """Ask for an NHS number."""
+    asking.record("ig/history")
+    return asking.page("governance/history.html", first=asking.on - timedelta(days=365 * _YEARS), last=asking.on)
+
+
+@router.post("/")
+def show_letter(
+    asking: Looking,
+    nhs_number: Annotated[str, Form()] = "",
+    first: Annotated[str, Form()] = "",
+    last: Annotated[str, Form()] = "",
+    format: Annotated[str, Form()] = "",  # noqa: A002 - the form's own word
+) -> Response:
+    """The letter, or its table as CSV."""
+    number = nhs_number_in(nhs_number)
+    if number is None:
+        raise BadInput("That is not an NHS number.", "Give all ten digits.")
+    span = (_day(first, asking.on - timedelta(days=365 * _YEARS)), _day(last, asking.on))
+    practices = asking.organisations.practices(asking.on)
+    found = sorted(identities.search(asking.session, asking.keys, number, practices=practices))
+    table = _table(asking, _entries(asking, [patient_hash(asking.keys, patient) for patient in found], span))
+    detail = {"first": span[0].isoformat(), "last": span[1].isoformat(), "entries": len(table.rows)}
+    asking.record("ig/history", patients=found, detail=detail)
+    if format == "csv":
+        return as_csv(table)
+    names = identities.open_many(asking.session, asking.keys, found)
+    return asking.page(
+        "governance/letter.html",
+        known=bool(found),
+        name=", ".join(identity.name or "name not known" for identity in names.values()),
+        nhs_number=number,
+        table=table,
+        first=span[0],
+        last=span[1],
+        written=asking.on,
+    )
+
+
+def _entries(asking: Asking, hashes: Sequence[bytes], span: tuple[date, date]) -> Sequence[AuditEntry]:
+    if not hashes:
+        return []
+    statement = select(AuditEntry).where(
+        col(AuditEntry.patients).op("&&", is_comparison=True)(list(hashes)),
+        col(AuditEntry.at) >= span[0],
+        col(AuditEntry.at) < span[1] + timedelta(days=1),
+    )
+    return asking.session.exec(statement.order_by(col(AuditEntry.at).desc())).all()
+
+
+def _table(asking: Asking, entries: Sequence[AuditEntry]) -> Table:
+    people = names_of(asking.session)
+    rows = [
+        [
+            Cell(entry.at),
+            Cell(_who(entry.actor, people)),
+            Cell(entry.role),
+            Cell(asking.name_of(entry.organisation)),
+            Cell(what_of(entry)),
+            Cell(entry.purpose),
+            Cell("" if entry.outcome == Outcome.DONE else str(entry.outcome)),
+        ]
+        for entry in entries
+    ]
+    return Table("access-history", "Everyone who looked", _COLUMNS, rows, "Nobody has looked in that time.")
+
+
+def what_of(entry: AuditEntry) -> str:
+    """What an entry says was done, in words."""
+    return WHAT.get(entry.action, entry.action.replace("-", " "))
+
+
+def _who(actor: str, people: Mapping[UUID, str]) -> str:
+    if actor == SERVICE:
+        return "the service itself"
+    try:
+        return people.get(UUID(actor), "someone no longer known here")
+    except ValueError:
+        return actor
+
+
+def _day(text: str, otherwise: date) -> date:
+    try:
+        return date.fromisoformat(text) if text else otherwise
+    except ValueError:
+        raise BadInput("That is no day.", "Choose it from the calendar.") from None

@@ -1,0 +1,1 @@
+"""Onboarding of organisations: how far each is, and recording its steps."""

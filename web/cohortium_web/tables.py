@@ -1,0 +1,122 @@
+"""A table on a page: sorted by a link at each column's head, and taken away as CSV, the very rows that are shown.
+
+Here: tables and their two forms. Not here: what any table holds. `templates/table.html` renders one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cohortium_web.words import day, moment
+
+__all__ = ["Cell", "Column", "Table", "as_csv", "plain_cell"]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_ORDERS = {"ascending": "descending", "descending": "ascending"}
+
+Value = str | int | float | date | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name in addresses, its head, and whether it holds numbers."""
+
+    name: str
+    title: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell: what it holds, perhaps what it leads to, and perhaps a tag's colour (`green`, `red`, ...)."""
+
+    value: Value
+    href: str = ""
+    tag: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value as people read it."""
+        if isinstance(self.value, datetime):
+            return moment(self.value)
+        if isinstance(self.value, date):
+            return day(self.value)
+        if isinstance(self.value, int):
+            return f"{self.value:,}"
+        return "" if self.value is None else str(self.value)
+
+    @property
+    def plain(self) -> str:
+        """The value as programs read it: days and moments in ISO form, numbers without marks."""
+        if isinstance(self.value, date | datetime):
+            return self.value.isoformat()
+        return "" if self.value is None else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its rows in order. `name` is the file's name as CSV; `empty` what stands where there are no rows."""
+
+    name: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    empty: str
+    query: str = ""
+    sorted_by: str = ""
+    order: str = ""
+
+    def asked(self, request: Request) -> Table:
+        """The table sorted as the address asks; an unknown column leaves it as it is."""
+        query = [(name, value) for name, value in request.query_params.multi_items() if name not in {"sort", "order"}]
+        table = replace(self, query=urlencode(query))
+        by, order = request.query_params.get("sort", ""), request.query_params.get("order", "ascending")
+        places = {column.name: place for place, column in enumerate(self.columns)}
+        if by not in places or order not in _ORDERS:
+            return table
+        place = places[by]
+        known = [row for row in self.rows if row[place].value is not None]
+        unknown = [row for row in self.rows if row[place].value is None]
+        known.sort(key=lambda row: _key(row[place].value), reverse=order == "descending")
+        return replace(table, rows=[*known, *unknown], sorted_by=by, order=order)
+
+    def sort_link(self, column: Column) -> str:
+        """Where a column's head leads: sorted by it, or the other way round when it is already."""
+        order = _ORDERS[self.order] if column.name == self.sorted_by else "ascending"
+        return "?" + "&".join(part for part in (self.query, urlencode({"sort": column.name, "order": order})) if part)
+
+    @property
+    def csv_link(self) -> str:
+        """Where the same rows are as CSV."""
+        sorting = urlencode({"sort": self.sorted_by, "order": self.order}) if self.sorted_by else ""
+        return "?" + "&".join(part for part in (self.query, sorting, "format=csv") if part)
+
+
+def as_csv(table: Table) -> Response:
+    """The table as a CSV file. Text that a spreadsheet would run as a formula is quoted as text."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([column.title for column in table.columns])
+    for row in table.rows:
+        writer.writerow([plain_cell(cell.plain) for cell in row])
+    headers = {"content-disposition": f'attachment; filename="{table.name}.csv"'}
+    return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def plain_cell(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _key(value: Value) -> tuple[int, float, str]:
+    if isinstance(value, int | float):
+        return (0, value, "")
+    return (1, 0.0, value.isoformat() if isinstance(value, date | datetime) else str(value).casefold())
