@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cohortium_platform.errors import CohortiumError
@@ -46,6 +46,7 @@ def test_other_numbers_are_not():
 def test_a_mistyped_digit_is_always_seen(concept, place, change):
     digits = [int(digit) for digit in str(concept)]
     digits[place % len(digits)] = (digits[place % len(digits)] + change) % 10
+    assume(digits[0])  # what begins with a zero is refused before its digits are looked at
     assert not are_snomed_concepts(np.array([int("".join(map(str, digits)))])).any()
 
 
