@@ -1,5 +1,23 @@
 """Figures from counts. Not here: the counts (`results`), and who may see them."""
 
+from cohortium_platform.statistics.lattice import COUNTED, Figures, Key, Level, Month, Stratified, split
 from cohortium_platform.statistics.rates import Rate, rates
+from cohortium_platform.statistics.suppression import STRICT, Path, Publication, Published, SuppressionPolicy, rate_of
 
-__all__ = ["Rate", "rates"]
+__all__ = [
+    "COUNTED",
+    "STRICT",
+    "Figures",
+    "Key",
+    "Level",
+    "Month",
+    "Path",
+    "Publication",
+    "Published",
+    "Rate",
+    "Stratified",
+    "SuppressionPolicy",
+    "rate_of",
+    "rates",
+    "split",
+]
