@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         description="Key management service that wraps tenants' keys: a provider's name, a colon, its address",
         examples=["PROVIDER:ADDRESS"],
     )
+    public_url: str | None = Field(
+        default=None,
+        description="Address under which browsers and programs reach the service, and providers send people back",
+        examples=["https://cohortium.example.nhs.uk"],
+    )
     demo: bool = Field(
         default=False, description="Demonstration mode: fictitious people sign in by name", examples=["true"]
     )
@@ -121,6 +126,13 @@ class Settings(BaseSettings):
             return url
         raise ValueError("is not an absolute folder")
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^/?#@\s]+", url):
+            raise ValueError("is not an address without a path")
+        return url
+
     @field_validator("spark_master")
     @classmethod
     def _is_a_master(cls, master: str) -> str:
@@ -141,6 +153,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "KMS (or in a demonstration KEY_FILE, never both) must say where tenants' keys are wrapped"
             )
+        if self.public_url is not None and not self.demo and not self.public_url.startswith("https://"):
+            raise ValueError("PUBLIC_URL must begin with https://, except in a demonstration")
         if self.key_file is not None and not self.demo:
             raise ValueError("KEY_FILE is for demonstrations: name a key management service in KMS, or set DEMO=true")
         if self.key_file is not None and self.key_file.resolve().is_relative_to(self.store_root.resolve()):

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from cohortium_auth.login import Role, end_membership, end_sessions_of
+from cohortium_auth.login.models import SignInSession
 from cohortium_platform.audit import AuditEntry
 from cohortium_platform.errors import BadSettings
 from cohortium_web.app import create_app
@@ -142,8 +143,42 @@ def test_changing_role_begins_a_new_session_and_ends_the_old(
     assert client.cookies["cohortium"] != old
     assert again(old).get("/").status_code == 303
     assert [e.detail for e in _entries(database, place, "manage-own-session") if e.detail] == [
-        {"role": "IG officer", "organisation": ICB}
+        {"role": "IG officer", "organisation": ICB, "purpose": "IG audit"}
     ]
+
+
+def test_changing_purpose_is_a_new_session_in_the_same_role(
+    someone, sign_in, form_token, again, database, place
+) -> None:
+    who = someone((Role.CLINICIAN, PCN))
+    client = sign_in(who)
+    old, page = client.cookies["cohortium"], client.get("/roles").text
+    for shown in ("Direct care", "Service evaluation", "Research"):
+        assert shown in page
+    assert "Planning" not in page
+    data = {"form_token": form_token(page), "membership": str(who.memberships[0])}
+    assert client.post("/roles", data={**data, "purpose": "planning"}).headers["location"] == "/sign-in"
+    assert client.post("/roles", data={**data, "purpose": "curiosity"}).status_code == 400
+    assert "for direct care" in client.get("/").text
+    assert client.post("/roles", data={**data, "purpose": "research"}).status_code == 303
+    assert "for research" in client.get("/").text
+    assert again(old).get("/").status_code == 303
+    changed = [e.detail["purpose"] for e in _entries(database, place, "manage-own-session") if "purpose" in e.detail]
+    assert changed == ["research"]
+
+
+def test_changing_role_does_not_prolong_the_day(someone, sign_in, form_token, database, place) -> None:
+    who = someone((Role.CLINICIAN, PCN))
+    client = sign_in(who)
+    end = datetime.now(UTC) + timedelta(hours=1)
+    with database.tenant(place.id) as session:
+        (row,) = session.exec(select(SignInSession)).all()
+        row.expires = end
+        session.add(row)
+    data = {"form_token": form_token(client.get("/roles").text), "membership": str(who.memberships[0])}
+    assert client.post("/roles", data={**data, "purpose": "research"}).status_code == 303
+    with database.tenant(place.id) as session:
+        assert [row.expires for row in session.exec(select(SignInSession)).all()] == [end, end]
 
 
 def test_nobody_changes_to_a_role_of_someone_else(someone, sign_in, form_token) -> None:

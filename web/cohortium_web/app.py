@@ -25,7 +25,7 @@ from cohortium_web.pages.onboarding import routes as onboarding
 from cohortium_web.pages.patient import routes as patient
 from cohortium_web.pages.rates import routes as rates
 from cohortium_web.pages.registry import routes as registry
-from cohortium_web.pages.sign_in import demo
+from cohortium_web.pages.sign_in import demo, provider
 from cohortium_web.pages.sign_in import routes as sign_in
 from cohortium_web.problems import handle_errors
 from cohortium_web.site import Site
@@ -33,13 +33,28 @@ from cohortium_web.templating import ASSETS, STATIC, warm_up
 
 __all__ = ["PUBLIC", "create_app"]
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-in/demo", "/static", "/assets"})
+PUBLIC = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/sign-in",
+        "/sign-in/demo",
+        "/sign-in/to/{tenant}",
+        "/sign-in/to/{tenant}/role",
+        "/sign-in/to/{tenant}/with/{provider}",
+        "/sign-in/to/{tenant}/with/{provider}/back",
+        "/sign-in/to/{tenant}/with/{provider}/logout",
+        "/static",
+        "/assets",
+    }
+)
 """Every route that asks for no signing in. Any other declares its action with `requires`; a test walks them all."""
 
 
 _ROUTED = (
     health,
     sign_in,
+    provider,
     home,
     registry,
     rates,

@@ -196,7 +196,8 @@ class Asking:
             organisation=self.name_of(self.who.organisation),
             tenant=self.tenant.name,
             purpose=self.who.purpose,
-            can_change_role=len(roles_of(self.session, self.who.person_id, self.on)) > 1,
+            can_change_role=len(self.who.role.purposes) > 1
+            or len(roles_of(self.session, self.who.person_id, self.on)) > 1,
             navigation=self._navigation(),
         )
 

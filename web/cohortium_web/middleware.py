@@ -6,6 +6,7 @@ Here: three middlewares and their order (`wrap`). Not here: who is asking (`aski
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
@@ -44,6 +45,8 @@ HEADERS: Mapping[str, str] = {
 _STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_FORM_BYTES = 64 * 1024
+_PROGRAMS = re.compile(r"/oauth/token|/sign-in/to/[^/]+/with/[^/]+/logout")
+"""Where programs send what proves itself, and no cookie counts: there is nothing that a forged form could borrow."""
 
 
 def wrap(app: FastAPI) -> None:
@@ -154,7 +157,7 @@ class FormProtection:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in _SAFE:
+        if scope["type"] != "http" or scope["method"] in _SAFE or _PROGRAMS.fullmatch(scope["path"]):
             await self.app(scope, receive, send)
             return
         try:

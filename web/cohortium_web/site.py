@@ -5,10 +5,14 @@ Not here: anything of one request (`asking`).
 
 from __future__ import annotations
 
+from starlette.requests import Request
+
 from cohortium_auth.login import CookieSigner, DemoSignIn, open_cookie_signer
+from cohortium_auth.login.limits import Limits
+from cohortium_auth.login.oidc import ProviderNetwork
 from cohortium_auth.policy import read_policies
 from cohortium_platform.database import Database
-from cohortium_platform.errors import CohortiumError
+from cohortium_platform.errors import BadSettings, CohortiumError
 from cohortium_platform.keys import KeyEncryption, load_key_encryption
 from cohortium_platform.results import ResultReader
 from cohortium_platform.settings import Settings
@@ -28,6 +32,7 @@ class Site:
         self.definitions = Definitions()
         # One thread a query: a page's queries take milliseconds, and requests run beside each other.
         self.results = ResultReader(threads=1)
+        self.providers = ProviderNetwork(loopback=settings.demo)
         self._signer: CookieSigner | None = None
 
     def open(self) -> None:
@@ -53,6 +58,21 @@ class Site:
         if self._signer is None:
             raise CohortiumError("The site was not opened.", "Start it through its lifespan.")
         return self._signer
+
+    @property
+    def limits(self) -> Limits:
+        """Counts tries to sign in."""
+        return Limits(self.database, self.signer.derived(b"limits")[0])
+
+    def address(self, request: Request) -> str:
+        """The service's own address, without a path. Raises `BadSettings` where it is not set: what a request says of
+        it is believed in a demonstration only.
+        """
+        if self.settings.public_url is not None:
+            return self.settings.public_url
+        if self.settings.demo:
+            return str(request.base_url).rstrip("/")
+        raise BadSettings("The service does not know its own address.", "Set COHORTIUM_PUBLIC_URL.")
 
     def demo_sign_in(self) -> DemoSignIn:
         """The demonstration's way to sign in. Raises `BadSettings` outside demonstration mode."""

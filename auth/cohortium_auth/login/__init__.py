@@ -15,8 +15,16 @@ from cohortium_auth.login.people import (
     roles_of,
 )
 from cohortium_auth.login.roles import Purpose, Role
-from cohortium_auth.login.sessions import NewSession, end_session, end_sessions_of, open_session, resume
-from cohortium_auth.login.signed_in import Identified, SignedIn, SignInMethod
+from cohortium_auth.login.sessions import (
+    NewSession,
+    change_session,
+    end_session,
+    end_sessions_of,
+    offered_roles,
+    open_session,
+    resume,
+)
+from cohortium_auth.login.signed_in import Identified, SignedIn, SignInMethod, Standing
 
 __all__ = [
     "CookieSigner",
@@ -29,13 +37,16 @@ __all__ = [
     "Role",
     "SignInMethod",
     "SignedIn",
+    "Standing",
     "TenantPeople",
     "add_person",
+    "change_session",
     "end_membership",
     "end_session",
     "end_sessions_of",
     "holdings_on",
     "names_of",
+    "offered_roles",
     "open_cookie_signer",
     "open_session",
     "resume",

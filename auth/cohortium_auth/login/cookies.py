@@ -32,7 +32,12 @@ class CookieSigner:
     def __init__(self, keys: Sequence[bytes]) -> None:
         """Take keys from oldest to newest."""
         self._cookies = Signer(keys, salt="session", digest_method="sha256", key_derivation="hmac")
+        self._keys = tuple(keys)
         self._form_key = hmac.digest(keys[-1], b"forms", "sha256")
+
+    def derived(self, use: bytes) -> Sequence[bytes]:
+        """Keys for another use, one of each signing key, oldest first: none tells anything of another."""
+        return [hmac.digest(key, b"derived\0" + use, "sha256") for key in self._keys]
 
     def sign(self, tenant_id: UUID, token: str) -> str:
         """The session cookie's value: which tenant's rows to look in, and the token."""

@@ -1,4 +1,4 @@
-"""Tables of people, their roles, and their sessions. Not here: how someone proves who they are (`methods`)."""
+"""Tables of people, their roles, and their sessions. Not here: how someone proves who they are."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import DateTime, ForeignKeyConstraint, Index
+from sqlalchemy import DateTime, ForeignKeyConstraint, Index, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field
 
 from cohortium_auth.login.roles import Purpose, Role
+from cohortium_auth.login.signed_in import Standing
 from cohortium_platform.database import Privilege, ServiceTable, TenantTable, Travels
 
-__all__ = ["Membership", "Person", "SignInSession", "SigningKey"]
+__all__ = ["Membership", "Person", "SignInAttempt", "SignInCounter", "SignInSession", "SigningKey", "UsedToken"]
 
 
 class Person(TenantTable, table=True):
@@ -53,7 +55,8 @@ class Membership(TenantTable, table=True):
 
 class SignInSession(TenantTable, table=True):
     """One sign-in in one role. `token_hash` is the SHA-256 of what the browser holds, so that a copy of this table
-    opens nothing. Ends when `ended` is set, after too long idle, and in any case at `expires`.
+    opens nothing. Ends when `ended` is set, after too long idle, and in any case at `expires`. The columns from
+    `assurance` on are those of `signed_in.Standing`.
     """
 
     __tablename__ = "sign_in_sessions"
@@ -61,6 +64,7 @@ class SignInSession(TenantTable, table=True):
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),
         ForeignKeyConstraint(["tenant_id", "membership_id"], ["memberships.tenant_id", "memberships.id"]),
         Index(None, "tenant_id", "person_id"),
+        Index(None, "tenant_id", "provider_id", "provider_session"),
     )
     travels: ClassVar[Travels] = Travels.left("People sign in anew where the tenant goes.")
 
@@ -73,10 +77,58 @@ class SignInSession(TenantTable, table=True):
     last_seen: datetime = Field(sa_type=DateTime(timezone=True))
     expires: datetime = Field(sa_type=DateTime(timezone=True))
     ended: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    assurance: int = 1
+    provider_id: UUID | None = None
+    provider_session: str = ""
+    offered: list[UUID] | None = Field(default=None, sa_type=ARRAY(Uuid))
 
     def as_purpose(self) -> Purpose:
         """The purpose as a word of `Purpose`."""
         return Purpose(self.purpose)
+
+    def standing(self) -> Standing:
+        """What the sign-in rested on."""
+        offered = None if self.offered is None else tuple(self.offered)
+        return Standing(self.assurance, self.provider_id, self.provider_session, offered)
+
+
+class SignInAttempt(TenantTable, table=True):
+    """A sign-in that waits: for the provider's answer, for a choice of role, for a second factor's first code. Taken
+    once, by the browser that began it (`visit_hash`), before it expires. `sealed` is for `attempts` to read.
+    """
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (Index(None, "tenant_id", "expires"),)
+    travels: ClassVar[Travels] = Travels.left("A sign-in that is under way is begun anew.")
+
+    token_hash: bytes = Field(primary_key=True)
+    visit_hash: bytes
+    stage: str
+    sealed: bytes
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class UsedToken(TenantTable, table=True):
+    """The hash of a token that may be used once (`jti` and who made it), kept until it has expired."""
+
+    __tablename__ = "used_tokens"
+    __table_args__ = (Index(None, "tenant_id", "expires"),)
+    travels: ClassVar[Travels] = Travels.left("Tokens are for this installation's addresses.")
+
+    token_hash: bytes = Field(primary_key=True)
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class SignInCounter(ServiceTable, table=True):
+    """Tries of one bucket since `began`; see `limits`."""
+
+    __tablename__ = "sign_in_counters"
+    reason: ClassVar[str] = "Tries are counted before it is known whose they are; a row names nobody."
+
+    kind: str = Field(primary_key=True)
+    bucket: int = Field(primary_key=True)
+    began: datetime = Field(sa_type=DateTime(timezone=True))
+    tries: int
 
 
 class SigningKey(ServiceTable, table=True):

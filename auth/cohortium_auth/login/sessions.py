@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy import ColumnElement, and_, delete, update
 from sqlmodel import Session, col, select
 
 from cohortium_auth.login.models import Membership, Person, SignInSession
-from cohortium_auth.login.signed_in import SignedIn
+from cohortium_auth.login.people import Holding, roles_of
+from cohortium_auth.login.roles import Purpose
+from cohortium_auth.login.signed_in import SignedIn, Standing
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import Unauthenticated
 
-__all__ = ["ABSOLUTE_LIMIT", "IDLE_LIMIT", "NewSession", "end_session", "end_sessions_of", "open_session", "resume"]
+__all__ = [
+    "ABSOLUTE_LIMIT",
+    "IDLE_LIMIT",
+    "Continued",
+    "NewSession",
+    "change_session",
+    "end_session",
+    "end_sessions_of",
+    "end_sessions_of_provider",
+    "offered_roles",
+    "open_session",
+    "resume",
+]
 
 IDLE_LIMIT = timedelta(minutes=30)
 """Without a request for so long, a session is over: an unlocked screen in a surgery must not stay open."""
@@ -50,28 +64,77 @@ class NewSession:
     token: str = field(repr=False)
 
 
-def open_session(
-    session: Session, person_id: UUID, membership_id: UUID, method: str, *, clock: Clock = _now
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """How a session goes on as another one: for which purpose, and until when at most."""
+
+    purpose: Purpose | None = None
+    until: datetime | None = None
+
+
+def open_session(  # noqa: PLR0913 - who, how proved, and how it goes on
+    session: Session,
+    person_id: UUID,
+    membership_id: UUID,
+    method: str,
+    *,
+    standing: Standing = Standing(),  # noqa: B008 - frozen
+    continued: Continued = Continued(),
+    clock: Clock = _now,
 ) -> NewSession:
-    """Open a session in one role. Raises `Unauthenticated` when the person does not hold it today."""
+    """Open a session in one role. Raises `Unauthenticated` when the person does not hold it today, or when it is not
+    among those that the sign-in offered, or does not know the purpose.
+    """
     now = clock()
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     person, membership = _holder(session, person_id, membership_id, now)
+    purpose = continued.purpose or membership.as_role().purpose
+    _check_offered(standing, membership, purpose)
     session.connection().execute(delete(SignInSession).where(col(SignInSession.expires) < now - _KEPT))
     row = SignInSession(
         tenant_id=tenant_of(session),
         token_hash=_hash(token),
         person_id=person.id,
         membership_id=membership.id,
-        purpose=membership.as_role().purpose,
+        purpose=purpose,
         method=method,
         started=now,
         last_seen=now,
-        expires=now + ABSOLUTE_LIMIT,
+        expires=min(now + ABSOLUTE_LIMIT, continued.until or now + ABSOLUTE_LIMIT),
+        assurance=standing.assurance,
+        provider_id=standing.provider_id,
+        provider_session=standing.provider_session,
+        offered=None if standing.offered is None else list(standing.offered),
     )
     session.add(row)
     session.flush()
     return NewSession(_signed_in(row, person, membership), token)
+
+
+def change_session(session: Session, who: SignedIn, membership_id: UUID, purpose: Purpose | None) -> NewSession:
+    """End a session and begin one in another role or for another purpose (the role's own when absent), under a new
+    token. It rests on the same sign-in and ends when that would have: changing role does not prolong a working day.
+    """
+    row = session.get_one(SignInSession, (who.tenant_id, who.session))
+    end_session(session, who)
+    return open_session(
+        session,
+        who.person_id,
+        membership_id,
+        row.method,
+        standing=row.standing(),
+        continued=Continued(purpose, row.expires),
+    )
+
+
+def offered_roles(session: Session, who: SignedIn, day: date) -> Sequence[Holding]:
+    """The roles to which somebody may change without signing in anew."""
+    offered = session.get_one(SignInSession, (who.tenant_id, who.session)).offered
+    return [
+        holding
+        for holding in roles_of(session, who.person_id, day)
+        if offered is None or holding.membership_id in offered
+    ]
 
 
 def resume(session: Session, token: str, *, clock: Clock = _now) -> SignedIn:
@@ -97,6 +160,27 @@ def end_session(session: Session, who: SignedIn, *, clock: Clock = _now) -> None
 def end_sessions_of(session: Session, person_id: UUID, *, clock: Clock = _now) -> int:
     """End every session of a person, at once and everywhere. Returns how many were open."""
     return _end(session, clock(), col(SignInSession.person_id) == person_id)
+
+
+def end_sessions_of_provider(
+    session: Session, provider_id: UUID, *, person_id: UUID | None, provider_session: str, clock: Clock = _now
+) -> int:
+    """End the sessions that a provider vouched for: of its own one (`sid`), a person's, or both. Returns how many."""
+    which = col(SignInSession.provider_id) == provider_id
+    if person_id is not None:
+        which = and_(which, col(SignInSession.person_id) == person_id)
+    if provider_session:
+        which = and_(which, col(SignInSession.provider_session) == provider_session)
+    if person_id is None and not provider_session:
+        return 0
+    return _end(session, clock(), which)
+
+
+def _check_offered(standing: Standing, membership: Membership, purpose: Purpose) -> None:
+    if standing.offered is not None and membership.id not in standing.offered:
+        raise Unauthenticated("That role was not offered at this sign-in.", "Sign in again to act in it.")
+    if purpose not in membership.as_role().purposes:
+        raise Unauthenticated("That role does not look for that purpose.", "Choose one of the role's own.")
 
 
 def _end(session: Session, now: datetime, which: ColumnElement[bool]) -> int:
@@ -127,6 +211,7 @@ def _signed_in(row: SignInSession, person: Person, membership: Membership) -> Si
         purpose=row.as_purpose(),
         membership_id=membership.id,
         session=row.token_hash,
+        assurance=row.assurance,
     )
 
 

@@ -1,6 +1,6 @@
 """The seam: what the rest of Cohortium knows of someone who has signed in, and what a way of signing in must give.
 
-Here: two data classes and one protocol. A new way to sign in (OIDC, say) is a class with `identify`, and nothing that
+Here: data classes and one protocol. A new way to sign in (OIDC, say) is a class with `identify`, and nothing that
 stands behind this seam changes. Not here: any such way (`demo`), the rows behind a session (`sessions`).
 """
 
@@ -13,14 +13,14 @@ from uuid import UUID
 
 from cohortium_auth.login.roles import Purpose, Role
 
-__all__ = ["Identified", "SignInMethod", "SignedIn"]
+__all__ = ["Identified", "SignInMethod", "SignedIn", "Standing"]
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """Someone signed in, in one role of one organisation (ODS code), for one purpose.
 
-    `session` names the session's row and nothing else; it is not what the browser holds.
+    `session` names the session's row and nothing else; it is not what the browser holds. `assurance` is `Standing`'s.
     """
 
     person_id: UUID
@@ -31,6 +31,23 @@ class SignedIn:
     purpose: Purpose
     membership_id: UUID
     session: bytes = field(repr=False)
+    assurance: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a sign-in rests on, kept with its session.
+
+    `assurance` is the authenticator assurance level, 1 to 3 (NIST SP 800-63B: 2 is two factors, 3 a hardware one).
+    `provider_id` and `provider_session` name the provider that vouched and its own session (`sid`), so that a logout
+    there ends the session here. `offered` are the memberships among which one may change role; all of one's own when
+    absent.
+    """
+
+    assurance: int = 1
+    provider_id: UUID | None = None
+    provider_session: str = ""
+    offered: tuple[UUID, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,7 @@ class Identified:
     tenant_id: UUID
     person_id: UUID
     membership_id: UUID
+    standing: Standing = Standing()
 
 
 class SignInMethod(Protocol):

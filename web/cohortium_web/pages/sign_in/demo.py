@@ -14,7 +14,7 @@ from cohortium_auth.login import Holding, TenantPeople
 from cohortium_tenants.organisations import OrganisationGraph, load_graph
 from cohortium_tenants.tenants import Tenant
 from cohortium_web.browser import site_of
-from cohortium_web.pages.sign_in.routes import enter, local_path
+from cohortium_web.pages.sign_in.entering import enter, local_path
 from cohortium_web.templating import render_plain
 
 __all__ = ["router"]

@@ -1,12 +1,11 @@
-"""Routes of signing in.
+"""Routes of signing in and of the session itself.
 
-`/sign-in` is the door, whatever the way in; each way (`SignInMethod`) has a page of its own below it. A new way adds
-routes as `demo.py` does and ends in `enter`, the only place that opens a session for a browser.
+`/sign-in` is the door: the tenant is chosen there, then one of its ways in. Each way has a module beside this one and
+ends in `entering.enter`. Here as well: changing role and purpose, and signing out.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
@@ -16,66 +15,58 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cohortium_auth.login import Identified, end_session, open_session, roles_of
-from cohortium_auth.login.models import SignInSession
+from cohortium_auth.login import Purpose, change_session, end_session, offered_roles
+from cohortium_auth.login.oidc import enabled_providers
 from cohortium_auth.policy import Action
-from cohortium_platform.audit import Entry, Outcome, record, record_alone
-from cohortium_platform.errors import Unauthenticated
+from cohortium_platform.errors import BadInput
+from cohortium_tenants.tenants import list_tenants
 from cohortium_web.asking import Asking
 from cohortium_web.browser import browser_of, forget_session, keep_session, site_of
-from cohortium_web.middleware import request_id_of
+from cohortium_web.pages.sign_in.entering import Entrance, local_path
 from cohortium_web.requiring import requires
 from cohortium_web.templating import render_plain
 
-__all__ = ["enter", "local_path", "router"]
+__all__ = ["router"]
 
 router = APIRouter()
 
 
-def local_path(wanted: str) -> str:
-    """Where to go after signing in: a page of this site, or the home page in place of anything else."""
-    is_local = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and "\n" not in wanted
-    return wanted if is_local else "/"
-
-
-def enter(request: Request, identified: Identified, method: str, wanted: str) -> Response:
-    """Open a session for somebody who has proved who they are, and send the browser on. Refusals are recorded."""
-    site, browser = site_of(request), browser_of(request.scope)
-    entry = Entry(
-        action="sign-in",
-        resource="session",
-        actor=str(identified.person_id),
-        role="",
-        purpose="",
-        request_id=request_id_of(request.scope),
-        detail={"method": method},
-    )
-    try:
-        with site.database.tenant(identified.tenant_id) as session:
-            opened = open_session(session, identified.person_id, identified.membership_id, method)
-            who = opened.who
-            record(session, replace(entry, role=who.role, organisation=who.organisation, purpose=who.purpose))
-    except Unauthenticated:
-        record_alone(site.database, identified.tenant_id, replace(entry, outcome=Outcome.DENIED))
-        raise
-    response = RedirectResponse(local_path(wanted), HTTPStatus.SEE_OTHER)
-    keep_session(browser, response, site.signer.sign(identified.tenant_id, opened.token))
-    return response
-
-
 @router.get("/sign-in")
 def door(request: Request, next: str = "/") -> Response:  # noqa: A002 - the address' own word
-    """The ways to sign in; where there is one only, straight to it."""
-    if site_of(request).settings.demo:
-        query = "" if local_path(next) == "/" else "?" + urlencode({"next": local_path(next)})
+    """The tenants; where there is one only, straight to its ways in."""
+    site, wanted = site_of(request), local_path(next)
+    query = "" if wanted == "/" else "?" + urlencode({"next": wanted})
+    if site.settings.demo:
         return RedirectResponse(f"/sign-in/demo{query}", HTTPStatus.SEE_OTHER)
-    return render_plain(request, "sign_in/door.html")
+    tenants = list_tenants(site.database)
+    if len(tenants) == 1:
+        return RedirectResponse(f"/sign-in/to/{tenants[0].slug}{query}", HTTPStatus.SEE_OTHER)
+    return render_plain(request, "sign_in/door.html", tenants=tenants, query=query)
+
+
+@router.get("/sign-in/to/{tenant}")
+def ways_in(request: Request, tenant: str, next: str = "/") -> Response:  # noqa: A002 - the address' own word
+    """A tenant's ways in: its providers, or accounts of its own where it has none."""
+    entrance, wanted = Entrance.of(request, tenant), local_path(next)
+    with entrance.site.database.tenant(entrance.tenant.id) as session:
+        providers = enabled_providers(session)
+    query = "" if wanted == "/" else "?" + urlencode({"next": wanted})
+    return render_plain(
+        request,
+        "sign_in/ways.html" if providers else "sign_in/account.html",
+        tenant=entrance.tenant,
+        providers=providers,
+        query=query,
+        wanted=wanted,
+        name="",
+        wrong="",
+    )
 
 
 @router.get("/roles")
 def show_roles(asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)]) -> Response:
-    """The roles that somebody holds, one of which they act in."""
-    holdings = roles_of(asking.session, asking.who.person_id, asking.on)
+    """The roles that somebody may act in now, of which they act in one, and the purposes of each."""
+    holdings = offered_roles(asking.session, asking.who, asking.on)
     asking.record("session/roles")
     return asking.page(
         "sign_in/roles.html",
@@ -83,18 +74,24 @@ def show_roles(asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)]) -
             (holding, asking.name_of(holding.organisation), holding.membership_id == asking.who.membership_id)
             for holding in holdings
         ],
+        purpose=asking.who.purpose,
     )
 
 
 @router.post("/roles")
 def change_role(
-    asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)], membership: Annotated[UUID, Form()]
+    asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)],
+    membership: Annotated[UUID, Form()],
+    purpose: Annotated[str, Form()] = "",
 ) -> Response:
-    """Act in another role: this session ends and one in that role begins. Raises `Unauthenticated` when not held."""
-    method = asking.session.get_one(SignInSession, (asking.who.tenant_id, asking.who.session)).method
-    end_session(asking.session, asking.who)
-    opened = open_session(asking.session, asking.who.person_id, membership, method)
-    asking.record("session/roles", detail={"role": opened.who.role, "organisation": opened.who.organisation})
+    """Act in another role, or for another purpose: this session ends and one in that role begins, with decisions of its
+    own. Raises `Unauthenticated` when the role is not held or was not offered, or has no such purpose.
+    """
+    if purpose and purpose not in set(Purpose):
+        raise BadInput("That is no purpose.", "Choose one from the page.")
+    opened = change_session(asking.session, asking.who, membership, Purpose(purpose) if purpose else None)
+    who = opened.who
+    asking.record("session/roles", detail={"role": who.role, "organisation": who.organisation, "purpose": who.purpose})
     response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
     cookie = asking.site.signer.sign(asking.who.tenant_id, opened.token)
     keep_session(browser_of(asking.request.scope), response, cookie)
