@@ -52,6 +52,8 @@ class _Check:
     session: Session
     key: LogKey
     problems: list[Problem] = field(default_factory=list)
+    bad_leaf: int = -1
+    """The last place whose leaf is wrong by itself: what stands over it is then wrong as well, and not said again."""
     counts: dict[str, int] = field(default_factory=dict)
 
     def say(self, kind: str, message: str, place: int | None = None) -> None:
@@ -71,16 +73,17 @@ class _Check:
             span.append(leaf.hash)
             if span.size == 1 << BITS:
                 place = leaf.place + 1 - span.size
-                if next(nodes, b"") != span.root():
+                if next(nodes, b"") != span.root() and self.bad_leaf < place:
                     self.say("node", f"The kept hash over places {place} to {leaf.place} is not theirs.", place)
                 span = Frontier()
             head = points.get(frontier.size)
-            if head is not None:
-                if head.root == frontier.root():
-                    holds = head.size
-                else:
-                    text_ = f"The checkpoint of {head.size} entries does not hold; that of {holds} does."
-                    self.say("head", text_, holds)
+            if head is not None and head.root == frontier.root():
+                holds = head.size
+            elif head is not None and self.bad_leaf < holds:
+                message = f"The checkpoint of {head.size} entries does not hold" + f"; that of {holds} does." * bool(
+                    holds
+                )
+                self.say("head", message, holds)
         for head in heads:
             if head.size > size:
                 self.say(
@@ -90,13 +93,15 @@ class _Check:
     def _leaf(self, leaf: Leaf) -> None:
         place = leaf.place
         if not leaf.hash:
+            self.bad_leaf = place
             self.say("leaf", f"The leaf of place {place} is gone.", place)
         elif leaf.entry is None:
-            text_ = f"The entry at place {place} (ticket {leaf.ticket}, id {leaf.entry_id}) is gone."
-            self.say("entry", text_, place)
+            self.say("entry", f"The entry at place {place} (ticket {leaf.ticket}, id {leaf.entry_id}) is gone.", place)
         elif leaf_hash(leaf.entry) != leaf.hash:
-            text_ = f"The entry at place {place} (ticket {leaf.ticket}, id {leaf.entry_id}) was changed."
-            self.say("entry", text_, place)
+            self.bad_leaf = place
+            self.say(
+                "entry", f"The entry at place {place} (ticket {leaf.ticket}, id {leaf.entry_id}) was changed.", place
+            )
 
     def _nodes(self, size: int) -> Iterator[bytes]:
         level = select(AuditNode.hash).where(AuditNode.level == 1, AuditNode.index < size >> BITS)

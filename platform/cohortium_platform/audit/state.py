@@ -54,6 +54,8 @@ _COUNTS = text("""
         (SELECT min(seen) FROM audit_open_tickets) AS oldest,
         (
             SELECT coalesce(sum((detail ->> 'last_ticket')::numeric - (detail ->> 'first_ticket')::numeric + 1), 0)
-            FROM audit_entries WHERE action = :missing AND actor = 'service'
+            FROM audit_entries
+            WHERE action = :missing AND detail @? '$.first_ticket.type() ? (@ == "number")'
+                AND detail @? '$.last_ticket.type() ? (@ == "number")'
         ) AS missing
 """)
