@@ -15,6 +15,7 @@ from cohortium_platform.errors import BadInput, CohortiumError
 from cohortium_plugins.errors import PackError
 from cohortium_plugins.importing import Unreadable
 from cohortium_web.cli import (
+    audit,
     demo,
     opt_outs,
     organisations,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(organisations.app, name="organisation")
 app.add_typer(packs.app, name="pack")
+app.add_typer(audit.app, name="audit")
 app.add_typer(opt_outs.app, name="opt-outs")
 for module in (service, synthetic, records, registries, refreshing, demo):
     module.add_to(app)

@@ -82,6 +82,16 @@ def status(*, tenant: OfTenant, as_json: AsJson = False) -> None:
     )
 
 
+@app.command("key")
+def key_(*, tenant: OfTenant, as_json: AsJson = False) -> None:
+    """Print the log's public key."""
+    output = Output(as_json=as_json)
+    with open_place() as place:
+        _, signer = _opened(place, tenant, "audit-key")
+    _print(output, f"{signer.key}\n")
+    output.document({"tenant": tenant, "key": str(signer.key)})
+
+
 @app.command()
 def checkpoint(
     *,
@@ -95,7 +105,7 @@ def checkpoint(
         head, signer = _head(place, tenant, "audit-checkpoint")
     if out is not None:
         out.write_text(head.note)
-    output.say(head.note.rstrip("\n"))
+    _print(output, head.note)
     output.document({"tenant": tenant, "size": head.size, "note": head.note, "key": str(signer.key), "file": out})
 
 
@@ -189,7 +199,7 @@ def prove(  # noqa: PLR0913 - each is an option of the command
         out.write_text(proof)
         if line:
             out.with_suffix(".json").write_bytes(line)
-    output.say(proof.rstrip("\n"))
+    _print(output, proof)
     output.document({"proof": proof, "entry": line.decode(), "key": str(signer.key), "file": out})
 
 
@@ -265,6 +275,12 @@ def _place_of(session: Session, entry: str) -> int:
     if place is None:
         raise NotFound(f"The log has no entry {entry}.")
     return place
+
+
+def _print(output: Output, text: str) -> None:
+    """Print what must be copied as it is: not a line of it broken to fit the screen."""
+    if not output.as_json:
+        typer.echo(text, nl=False)
 
 
 def _moment(day: str, later: dt.timedelta = dt.timedelta()) -> dt.datetime | None:
