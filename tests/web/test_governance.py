@@ -1,5 +1,6 @@
 """Governing access in the site: the matrix against the routes, approvals, break-glass, onboarding, opt-outs."""
 
+import html
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from cohortium_auth.login import Purpose, Role, add_person
 from cohortium_auth.opt_outs import DISSENT, load_cleared_list
 from cohortium_auth.policy import OF_PRACTICES, access_matrix, share
 from cohortium_platform.audit import AuditEntry
+from cohortium_platform.audit.notes import LogKey, open_note
 from cohortium_platform.records import RecordStore
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.onboarding import Step, withdraw
@@ -337,3 +339,104 @@ def test_rules_are_changed_within_their_limits(registry_place, add_someone, sign
     assert [change("review_days", wrong) for wrong in ("0", "99", "x", "")] == [400] * 4
     assert change("tenant_id", "1") == 400
     assert change("review_days", "5") == 303
+
+
+def test_the_log_is_searched_saved_and_taken_away(registry_place, add_someone, sign_in, form_token, hand_made) -> None:
+    doctor = add_someone(registry_place, (Role.CLINICIAN, PCN), name="Dr Sought")
+    looking = sign_in(doctor)
+    listed = looking.get("/registries/cancer-care/").text
+    patient = re.search(r'href="(/registries/cancer-care/patients/[\w-]{22}/)"', listed)[1]
+    assert looking.get(patient).status_code == 200
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB), name="Ivy Officer"))
+    hers = {"person": str(doctor.person)}
+    page = officer.get("/ig/audit/", params=hers).text
+    assert page.count("Dr Sought") >= 3
+    taken = officer.get("/ig/audit/", params={**hers, "action": "view-patient", "format": "csv"}).text.splitlines()
+    assert [line.split(",")[2] for line in taken[1:]] == ["Dr Sought"]
+    assert all(line.split(",")[0].isdecimal() for line in taken[1:]), "every entry has its place"
+    bundle = officer.get("/ig/audit/", params={**hers, "format": "fhir"}).json()
+    kinds = {event["resource"]["resourceType"] for event in bundle["entry"]}
+    assert kinds == {"AuditEvent"}
+    assert {e["resource"]["purposeOfEvent"][0]["coding"][0]["code"] for e in bundle["entry"]} >= {"TREAT"}
+    assert officer.get("/ig/audit/", params={"since": "soon"}).status_code == 400
+    assert officer.get("/ig/audit/", params={"outcome": "odd"}).status_code == 400
+    assert "Nothing in the log" in officer.get("/ig/audit/", params={"until": "2020-01-01"}).text
+
+    number = hand_made.HIDDEN.nhs_number
+    begun = _post(officer, form_token, "/ig/audit/", "/ig/audit/", nhs_number=number, filters="")
+    assert begun.status_code == 303
+    assert number not in begun.headers["location"]
+    assert "One patient" in officer.get(begun.headers["location"]).text
+    another = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+    assert another.get(begun.headers["location"]).status_code == 404, "a search belongs to its session"
+
+    saved = _post(officer, form_token, "/ig/audit/", "/ig/audit/saved", name="Hers", filters="action=view-patient")
+    assert saved.status_code == 303
+    mine = officer.get("/ig/audit/").text
+    assert 'href="/ig/audit/?action=view-patient">Hers' in mine
+    assert "Hers" not in another.get("/ig/audit/").text
+    forget = re.search(r'action="(/ig/audit/saved/[0-9a-f-]{36})"', mine)[1]
+    assert _post(another, form_token, "/ig/audit/", forget).status_code == 404
+    assert _post(officer, form_token, "/ig/audit/", forget).status_code == 303
+    assert _post(officer, form_token, "/ig/audit/", "/ig/audit/saved", name=" ", filters="").status_code == 400
+
+
+def test_patterns_are_flagged_with_their_rule(
+    database, registry_place, add_someone, sign_in, form_token, hand_made
+) -> None:
+    namesake = add_someone(registry_place, (Role.CLINICIAN, ELM), name="Dr Ada Blackwood")
+    client = sign_in(namesake)
+    listed = client.get("/registries/cancer-care/").text
+    for path in set(re.findall(r'href="(/registries/cancer-care/patients/[\w-]{22}/)"', listed)):
+        assert client.get(path).status_code == 200
+    curious = sign_in(add_someone(registry_place, (Role.CLINICIAN, ELM), name="Dr Curious"))
+    said = {"registry": "cancer-care", "reason": "safeguarding", "words": "Asked by the safeguarding lead"}
+    number = hand_made.HIDDEN.nhs_number
+    _post(curious, form_token, "/break-glass/", "/break-glass/", nhs_number=number, **said)
+    with database.tenant(registry_place.id) as session:
+        bulk = [bytes([n]) * 32 for n in range(70)]
+        session.connection().execute(
+            text("""
+                INSERT INTO audit_entries (tenant_id, id, at, actor, role, organisation, purpose, action, resource,
+                    practices, patients, policy, outcome, request_id, detail)
+                VALUES (:tenant, gen_random_uuid(), '2026-11-21T23:10:00Z', 'bulk', 'clinician', 'Z90001',
+                    'direct care', 'view-patient', 'registry/cancer-care/patient', '{}', :patients, '', 'done', 'r',
+                    '{}')
+            """),
+            {"tenant": registry_place.id, "patients": bulk},
+        )
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+    lines = officer.get("/ig/patterns/", params={"days": "365", "format": "csv"}).text.splitlines()
+    found = {tuple(line.split(",")[:2]) for line in lines[1:]}
+    assert ("Perhaps their own record", "Dr Ada Blackwood") in found
+    assert ("Same surname", "Dr Ada Blackwood") in found
+    assert ("Outside reach", "Dr Curious") in found
+    assert ("Many patients in an hour", "bulk") in found
+    assert ("Out of hours", "bulk") in found
+    assert ("Account suddenly active", "Dr Curious") in found, "added years ago, and here for the first time"
+    assert not any(who == "Dr Curious" for rule, who in found if rule in {"Same surname", "Many patients in an hour"})
+    assert officer.get("/ig/patterns/", params={"days": "8"}).status_code == 400
+
+
+def test_checkpoints_are_taken_and_verify(registry_place, add_someone, sign_in, form_token) -> None:
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+    assert _post(officer, form_token, "/ig/proofs/", "/ig/proofs/").status_code == 303
+    page = officer.get("/ig/proofs/").text
+    note = re.search(r'href="(/ig/proofs/\d+\.txt)"', page)[1]
+    taken = officer.get(note).text
+    assert taken.startswith("cohortium/")
+    key = re.search(r"Public key</dt><dd[^>]*>([^<]+)<", page)[1]
+    assert open_note(taken, LogKey.parse(html.unescape(key))).size == int(note.rpartition("/")[2].removesuffix(".txt"))
+    assert officer.get("/ig/proofs/999999.txt").status_code == 404
+
+
+def test_usage_names_organisations_and_nobody(registry_place, add_someone, sign_in) -> None:
+    sign_in(add_someone(registry_place, (Role.CLINICIAN, PCN), name="Dr Unnamed")).get("/registries/cancer-care/")
+    lead = sign_in(add_someone(registry_place, (Role.PROGRAMME_LEAD, ICB)))
+    page = lead.get("/usage/").text
+    assert "Elm and Oak PCN" in page
+    assert "Dr Unnamed" not in page
+    taken = lead.get("/usage/", params={"weeks": "4", "format": "csv"}).text.splitlines()
+    assert taken[0].endswith("Downloads")
+    assert all(int(line.split(",")[4]) >= 1 for line in taken[1:])
+    assert lead.get("/usage/", params={"weeks": "3"}).status_code == 400

@@ -19,7 +19,18 @@ from cohortium_platform.settings import Settings
 from cohortium_web.api import health
 from cohortium_web.middleware import wrap
 from cohortium_web.pages.break_glass import routes as break_glass
-from cohortium_web.pages.governance import approvals, history, matrix, openings, opt_outs, overview, rules
+from cohortium_web.pages.governance import (
+    approvals,
+    audit,
+    history,
+    matrix,
+    openings,
+    opt_outs,
+    overview,
+    patterns,
+    proofs,
+    rules,
+)
 from cohortium_web.pages.home import routes as home
 from cohortium_web.pages.onboarding import routes as onboarding
 from cohortium_web.pages.patient import routes as patient
@@ -27,6 +38,7 @@ from cohortium_web.pages.rates import routes as rates
 from cohortium_web.pages.registry import routes as registry
 from cohortium_web.pages.sign_in import demo, provider
 from cohortium_web.pages.sign_in import routes as sign_in
+from cohortium_web.pages.usage import routes as usage
 from cohortium_web.problems import handle_errors
 from cohortium_web.site import Site
 from cohortium_web.templating import ASSETS, STATIC, warm_up
@@ -62,7 +74,11 @@ _ROUTED = (
     break_glass,
     overview,
     matrix,
+    patterns,
+    proofs,
+    usage,
     approvals,
+    audit,
     history,
     openings,
     opt_outs,

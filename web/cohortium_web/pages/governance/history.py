@@ -7,25 +7,27 @@ look-up is itself an entry of the log, and stands in the patient's next letter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form
-from sqlmodel import col, select
 from starlette.responses import Response
 
 from cohortium_auth.login import names_of
 from cohortium_auth.policy import Action
 from cohortium_platform import identities
 from cohortium_platform.audit import SERVICE, AuditEntry, Outcome
+from cohortium_platform.audit.search import AuditQuery, search
+from cohortium_platform.audit.sequencer import sequence
 from cohortium_platform.errors import BadInput
 from cohortium_platform.identities.terms import nhs_number_in
 from cohortium_web.asking import Asking, patient_hash
 from cohortium_web.requiring import requires
 from cohortium_web.tables import Cell, Column, Table, as_csv
 
-__all__ = ["WHAT", "router", "what_of"]
+__all__ = ["WHAT", "router", "what_of", "who_is"]
 
 router = APIRouter(prefix="/ig/history")
 
@@ -39,6 +41,7 @@ WHAT: Mapping[str, str] = {
 }
 """What an action did with a patient, in words for the patient."""
 _YEARS = 8
+_AT_ONCE = 1000
 _COLUMNS = (
     Column("at", "When"),
     Column("who", "Who"),
@@ -91,14 +94,19 @@ def show_letter(
 
 
 def _entries(asking: Asking, hashes: Sequence[bytes], span: tuple[date, date]) -> Sequence[AuditEntry]:
-    if not hashes:
-        return []
-    statement = select(AuditEntry).where(
-        col(AuditEntry.patients).op("&&", is_comparison=True)(list(hashes)),
-        col(AuditEntry.at) >= span[0],
-        col(AuditEntry.at) < span[1] + timedelta(days=1),
-    )
-    return asking.session.exec(statement.order_by(col(AuditEntry.at).desc())).all()
+    """Every entry that names the patient, newest first."""
+    sequence(asking.site.database, asking.tenant.id)
+    since, until = (datetime.combine(day, time(), UTC) for day in (span[0], span[1] + timedelta(days=1)))
+    found: list[AuditEntry] = []
+    for hashed in hashes:
+        query = AuditQuery(patient_hash=hashed, since=since, until=until, limit=_AT_ONCE)
+        page = search(asking.session, query)
+        found += [each.entry for each in page.found]
+        while page.more:
+            query = replace(query, offset=query.offset + _AT_ONCE)
+            page = search(asking.session, query)
+            found += [each.entry for each in page.found]
+    return found
 
 
 def _table(asking: Asking, entries: Sequence[AuditEntry]) -> Table:
@@ -106,7 +114,7 @@ def _table(asking: Asking, entries: Sequence[AuditEntry]) -> Table:
     rows = [
         [
             Cell(entry.at),
-            Cell(_who(entry.actor, people)),
+            Cell(who_is(entry.actor, people)),
             Cell(entry.role),
             Cell(asking.name_of(entry.organisation)),
             Cell(what_of(entry)),
@@ -123,7 +131,8 @@ def what_of(entry: AuditEntry) -> str:
     return WHAT.get(entry.action, entry.action.replace("-", " "))
 
 
-def _who(actor: str, people: Mapping[UUID, str]) -> str:
+def who_is(actor: str, people: Mapping[UUID, str]) -> str:
+    """Who an entry's actor is: a person's name, or what stands for the service."""
     if actor == SERVICE:
         return "the service itself"
     try:

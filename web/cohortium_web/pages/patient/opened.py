@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cohortium_auth.breakglass import is_open_for
+from cohortium_auth.patterns import name_flags
 from cohortium_auth.policy import Decision, Reach
 from cohortium_platform import identities
 from cohortium_platform.engine.catalogue import CatalogueSource
@@ -83,6 +84,9 @@ class OpenedPatient:
 
     def record_view(self, shown: str, **detail: object) -> None:
         """Write the audit entry of a page about them."""
+        flags = name_flags(self.registry.asking.who.display_name, self.identity)
+        if flags:
+            detail["flags"] = list(flags)
         self.registry.asking.record(
             f"registry/{self.registry.id}/patient",
             practices=[self.row.practice],

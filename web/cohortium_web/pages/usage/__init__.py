@@ -1,0 +1,1 @@
+"""How registries are used."""
