@@ -100,7 +100,9 @@ class Split:
     blocks: Sequence[tuple[frozenset[str], Mapping[tuple[_Class, ...], int]]] = ()
 
     def figure(self, inside: Collection[str], key: Key) -> Published:
-        """The figure of one combination of values in some practices."""
+        """The figure of one combination of values in some practices; nought where there is nobody at all."""
+        if self.publication.nobody.issuperset(inside):
+            return Published(0)
         return self._sum(inside, tuple(frozenset({value}) for value in key))
 
     def total(self, inside: Collection[str]) -> Published:
@@ -108,7 +110,7 @@ class Split:
         return self._sum(inside, None)
 
     def _sum(self, inside: Collection[str], wanted: tuple[_Class, ...] | None) -> Published:
-        whole = frozenset(inside)
+        whole = frozenset(inside) - self.publication.nobody
         held = [(practices, figures) for practices, figures in self.blocks if practices <= whole]
         if not held or (wanted is not None and wanted not in held[0][1]):
             return HIDDEN
@@ -153,7 +155,7 @@ class _Splitter:
 
     def split(self, values: Sequence[Sequence[str]]) -> Split:
         not_split = Split(self.publication)
-        everyone = self.publication.settled(self.publication.paths)
+        everyone = self.publication.settled(self.publication.paths) - self.publication.nobody
         if not everyone:
             return not_split
         classes = [self._classes(everyone, axis, each) for axis, each in enumerate(values)]

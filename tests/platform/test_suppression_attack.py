@@ -1,0 +1,229 @@
+"""An attack on everything that may be published, by integer programming.
+
+The attacker knows the rules and is given more than any page shows: each part that figures are sums of, of every
+practice, PCN, place and ICB, of every month, by every stratifier and pair of stratifiers, and what a preview tells. For
+each hidden count the solver looks for the smallest and the largest number of people that fits all of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import highspy
+import pytest
+
+from cohortium_platform.results import Count
+from cohortium_platform.statistics import STRICT, Month, Publication, split
+from cohortium_plugins.model import Status
+
+SITES, AGES = ("breast", "lung", "bowel", ""), ("young", "old")
+MET, OVERDUE, EXCLUDED = Status.MET, Status.OVERDUE, Status.EXCLUDED
+DAY = dt.date(2025, 11, 30)
+SEEDS = range(4)
+Person = tuple[str, str, str]
+"""What is unknown of someone with a status: practice, site, age."""
+PREVIEW_SEEDS = range(8)
+
+
+class Attacker:
+    """What somebody knows, as intervals of sums of unknown whole numbers that are not negative."""
+
+    def __init__(self, unknown: Iterable[object]) -> None:
+        self.solver = highspy.Highs()
+        self.solver.silent()
+        self.unknown = {name: self.solver.addIntegral(lb=0, ub=10_000) for name in unknown}
+        self.hidden: list[object] = []
+        self.worlds: list[Sequence[float]] = []
+
+    def _sum(self, names: Collection[object]):
+        return self.solver.qsum([self.unknown[name] for name in names])
+
+    def know(self, names: Collection[object], low: int, high: int) -> None:
+        self.solver.addConstr(low <= self._sum(names) <= high)
+
+    def know_published(self, names: Collection[object], value: int, *, most: int | None = None) -> None:
+        """A rounded figure; `most` when it may stand for anything up to that."""
+        low = max(value - 2, 8) if value else 0
+        self.know(names, low, (value + 2 if value else 0) if most is None else most)
+
+    def width(self, names: Collection[object], enough: int) -> int:
+        """By how much the number of them can differ between two worlds that fit; not looked for beyond `enough`."""
+        places = [self.unknown[name].index for name in names]
+        for optimise in (None, self.solver.minimize, self.solver.maximize):
+            if optimise is not None:
+                optimise(self._sum(names))
+                assert self.solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+                self.worlds.append(self.solver.getSolution().col_value)
+            found = [round(sum(world[place] for place in places)) for world in self.worlds] or [0]
+            if max(found) - min(found) >= enough:
+                return enough
+        return max(found) - min(found)
+
+
+def population(seed: int, status: Status) -> tuple[Mapping[str, tuple[str, ...]], Mapping[Person, int]]:
+    """Small practices of very different sizes in PCNs of very different sizes, with strata that are rare in most."""
+    chance = random.Random(f"{seed} {status}")  # noqa: S311 - people, not secrets
+    shape = random.Random(seed)  # noqa: S311 - the same
+    paths: dict[str, tuple[str, ...]] = {}
+    for place in range(shape.choice([1, 2, 3])):
+        for pcn in range(shape.choice([1, 2, 3])):
+            for _ in range(shape.choice([1, 2, 4])):
+                practice = f"P{len(paths):02d}"
+                paths[practice] = ("ICB", f"L{place}", f"U{place}{pcn}", practice)
+    scale = {MET: 60, OVERDUE: 14, EXCLUDED: 3}[status] * shape.choice([1, 2])
+    people: dict[Person, int] = dict.fromkeys(product(paths, SITES, AGES), 0)
+    for practice in paths:
+        site, age = [chance.random() ** 3 for _ in SITES], [chance.random() ** 2 for _ in AGES]
+        for _ in range(int(chance.expovariate(1 / scale))):
+            people[practice, chance.choices(SITES, site)[0], chance.choices(AGES, age)[0]] += 1
+    return paths, people
+
+
+def counts_of(people: Mapping[Person, int], status: Status) -> list[Count]:
+    return [Count(practice, "i", DAY, status, None, many) for (practice, *_), many in people.items()]
+
+
+AXES: Sequence[tuple[tuple[int, Sequence[str]], ...]] = (((1, SITES),), ((2, AGES),), ((1, SITES), (2, AGES)))
+"""Each table by stratifier: which parts of a person, and what they can be."""
+
+
+def know_parts(attacker: Attacker, publication: Publication, people_of: Mapping[str, Collection[object]]) -> set[str]:
+    """Tell what figures by organisation are made of, and what hidden practices can be. Gives the hidden practices."""
+    hidden = set(publication.paths)
+    for part in publication.parts:
+        names = [name for practice in part.practices for name in people_of[practice]]
+        single = len(part.practices) == 1
+        if single:
+            hidden -= part.practices
+        near_cap = not single and part.value + 2 >= 7 * (len(part.practices) - 1)
+        attacker.know_published(names, part.value, most=7 * len(part.practices) if near_cap else None)
+    for practice in hidden:
+        attacker.know(people_of[practice], 0, 7)
+    for practices, most in publication.rests:
+        attacker.know([name for practice in practices for name in people_of[practice]], 0, most)
+    return hidden
+
+
+def nodes(paths: Mapping[str, tuple[str, ...]]) -> list[frozenset[str]]:
+    """Every organisation, as the practices in it."""
+    return sorted(
+        {frozenset(p for p in paths if code in paths[p]) for path in paths.values() for code in path}, key=sorted
+    )
+
+
+Table = Mapping[tuple[str, tuple[str, ...]], Collection[Person]]
+
+
+def table(people: Mapping[Person, int], axes: Sequence[tuple[int, Sequence[str]]]) -> Table:
+    """Who is in each cell of practice by chosen stratifiers."""
+    cells: dict[tuple[str, tuple[str, ...]], list[Person]] = {}
+    for name in people:
+        cells.setdefault((name[0], tuple(name[place] for place, _ in axes)), []).append(name)
+    return cells
+
+
+def cells_of(
+    found: Table, inside: Collection[str], axes: Sequence[tuple[int, Sequence[str]]]
+) -> Iterator[tuple[tuple[str, ...], list[Person]]]:
+    """Give each combination of values and who is in it in some practices."""
+    for key in product(*(values for _, values in axes)):
+        yield key, [name for practice in inside for name in found[practice, key]]
+
+
+@dataclass
+class Outcome:
+    """How far hidden counts stay open: of practices, of practices and others by stratifier; figures shown by it."""
+
+    practices: list[int] = field(default_factory=list)
+    strata: list[int] = field(default_factory=list)
+    shown: int = 0
+
+
+def attack(seed: int, status: Status, outcome: Outcome) -> None:
+    paths, people = population(seed, status)
+    attacker = Attacker(people)
+    of_practice = {practice: [name for name in people if name[0] == practice] for practice in paths}
+    month = Month(counts_of(people, status), paths)
+    publication = month.publications[status]
+    hidden = know_parts(attacker, publication, of_practice)
+    open_cells = []
+    for axes in AXES:
+        found = table(people, axes)
+        cells = {(p, status, key): sum(people[name] for name in names) for (p, key), names in found.items()}
+        made = split(month, cells, [values for _, values in axes]).splits[status]
+        for practices, figures in made.blocks:
+            for group, value in figures.items():
+                names = [n for key in product(*group) for p in practices for n in found[p, key]]
+                assert sum(people[name] for name in names) > STRICT.threshold
+                attacker.know_published(names, value)
+        for inside in nodes(paths):
+            for key, names in cells_of(found, inside, axes):
+                if made.figure(inside, key).value is None:
+                    open_cells.append(names)
+                else:
+                    outcome.shown += 1
+    outcome.practices += [attacker.width(of_practice[practice], 7) for practice in sorted(hidden)]
+    outcome.strata += [attacker.width(names, 7) for names in open_cells]
+
+
+@pytest.mark.parametrize("status", [MET, OVERDUE, EXCLUDED])
+def test_no_hidden_count_can_be_pinned_down(status: Status) -> None:
+    outcome = Outcome()
+    for seed in SEEDS:
+        attack(seed, status, outcome)
+    assert set(outcome.practices) <= {7}, "a hidden practice may have any count from 0 to 7"
+    assert min(outcome.strata) >= 3, "any other hidden count may be at least four numbers"
+    assert status is EXCLUDED or outcome.shown
+
+
+def naive(people: int) -> int | None:
+    """Each count by itself: 1 to 7 hidden, the others to the nearest 5, nought shown."""
+    return None if 1 <= people <= STRICT.threshold else STRICT.rounded(people)
+
+
+def broken(seed: int, status: Status) -> int:
+    """How many hidden counts are pinned down when each is decided by itself."""
+    paths, people = population(seed, status)
+    attacker = Attacker(people)
+    open_cells = []
+    for axes in ((), *AXES):
+        found = table(people, axes)
+        for inside in nodes(paths):
+            for _, names in cells_of(found, inside, axes):
+                value = naive(sum(people[name] for name in names))
+                if value is None:
+                    attacker.know(names, 1, 7)
+                    open_cells.append(names)
+                else:
+                    attacker.know_published(names, value)
+    return sum(attacker.width(names, 1) == 0 for names in open_cells)
+
+
+def test_the_same_attack_breaks_hiding_and_rounding_each_count_by_itself() -> None:
+    assert sum(broken(seed, OVERDUE) for seed in SEEDS) > 0
+
+
+@pytest.mark.parametrize("seed", PREVIEW_SEEDS)
+def test_a_preview_beside_the_tables_before_and_after_pins_nothing_down(seed: int) -> None:
+    """Who joined and who left are counts of their own; afterwards the next table is published as well."""
+    chance = random.Random(seed)  # noqa: S311 - people, not secrets
+    paths, _ = population(seed, MET)
+    before = {practice: int(chance.expovariate(1 / 15)) for practice in paths}
+    left = {practice: min(many, int(chance.expovariate(1 / 4))) for practice, many in before.items()}
+    joined = {practice: int(chance.expovariate(1 / 4)) for practice in paths}
+    after = {practice: before[practice] + joined[practice] - left[practice] for practice in paths}
+    attacker = Attacker(product(("before", "joined", "left", "after"), paths))
+    for practice in paths:
+        was, came, went, now = (attacker.unknown[kind, practice] for kind in ("before", "joined", "left", "after"))
+        attacker.solver.addConstr(was + came - went - now == 0)
+        attacker.solver.addConstr(went - was <= 0)
+    for kind, counts in (("before", before), ("joined", joined), ("left", left), ("after", after)):
+        publication = Publication(counts, paths)
+        hidden = know_parts(attacker, publication, {practice: [(kind, practice)] for practice in paths})
+        counts_hidden = [(kind, practice) for practice in sorted(hidden)]
+        attacker.hidden += counts_hidden
+    assert min(attacker.width([name], 7) for name in attacker.hidden) >= 1
