@@ -36,7 +36,7 @@ from cohortium_web.pages.onboarding import routes as onboarding
 from cohortium_web.pages.patient import routes as patient
 from cohortium_web.pages.rates import routes as rates
 from cohortium_web.pages.registry import routes as registry
-from cohortium_web.pages.sign_in import demo, provider
+from cohortium_web.pages.sign_in import account, demo, provider
 from cohortium_web.pages.sign_in import routes as sign_in
 from cohortium_web.pages.usage import routes as usage
 from cohortium_web.problems import handle_errors
@@ -52,6 +52,8 @@ PUBLIC = frozenset(
         "/sign-in",
         "/sign-in/demo",
         "/sign-in/to/{tenant}",
+        "/sign-in/to/{tenant}/account",
+        "/sign-in/to/{tenant}/account/set-up",
         "/sign-in/to/{tenant}/role",
         "/sign-in/to/{tenant}/with/{provider}",
         "/sign-in/to/{tenant}/with/{provider}/back",
@@ -67,6 +69,7 @@ _ROUTED = (
     health,
     sign_in,
     provider,
+    account,
     home,
     registry,
     rates,

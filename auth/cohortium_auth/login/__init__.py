@@ -18,6 +18,7 @@ from cohortium_auth.login.roles import Purpose, Role
 from cohortium_auth.login.sessions import (
     NewSession,
     change_session,
+    end_other_sessions,
     end_session,
     end_sessions_of,
     offered_roles,
@@ -42,6 +43,7 @@ __all__ = [
     "add_person",
     "change_session",
     "end_membership",
+    "end_other_sessions",
     "end_session",
     "end_sessions_of",
     "holdings_on",

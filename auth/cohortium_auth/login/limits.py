@@ -21,7 +21,7 @@ from cohortium_auth.login.models import SignInCounter
 from cohortium_auth.login.refusals import TooManyTries
 from cohortium_platform.database import AllTenants, Database
 
-__all__ = ["ACCOUNT", "ADDRESS", "BEGINNINGS", "BUCKETS", "PROGRAM", "Limit", "Limits"]
+__all__ = ["ACCOUNT", "ADDRESS", "BEGINNINGS", "BUCKETS", "NOBODY", "PROGRAM", "Limit", "Limits"]
 
 BUCKETS = 1 << 16
 _SERVICE = AllTenants(reason="tries are counted before it is known whose they are")
@@ -42,6 +42,8 @@ ACCOUNT = Limit("account", 10, timedelta(minutes=15))
 """Failed tries of one account's name, whether there is such an account or not."""
 BEGINNINGS = Limit("beginning", 600, timedelta(minutes=5))
 """Sign-ins begun at a provider from one address: each keeps a row for ten minutes."""
+NOBODY = Limit("nobody", 1 << 30, timedelta(minutes=15))
+"""Tries that change nothing. They are counted so that they take as long as those that do, and limit nobody."""
 PROGRAM = Limit("program", 60, timedelta(minutes=5))
 """Failed tries of programs from one address."""
 

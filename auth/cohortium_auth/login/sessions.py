@@ -29,6 +29,7 @@ __all__ = [
     "Continued",
     "NewSession",
     "change_session",
+    "end_other_sessions",
     "end_session",
     "end_sessions_of",
     "end_sessions_of_provider",
@@ -160,6 +161,12 @@ def end_session(session: Session, who: SignedIn, *, clock: Clock = _now) -> None
 def end_sessions_of(session: Session, person_id: UUID, *, clock: Clock = _now) -> int:
     """End every session of a person, at once and everywhere. Returns how many were open."""
     return _end(session, clock(), col(SignInSession.person_id) == person_id)
+
+
+def end_other_sessions(session: Session, who: SignedIn, *, clock: Clock = _now) -> int:
+    """End every session of somebody but this one. Returns how many were open."""
+    others = and_(col(SignInSession.person_id) == who.person_id, col(SignInSession.token_hash) != who.session)
+    return _end(session, clock(), others)
 
 
 def end_sessions_of_provider(
