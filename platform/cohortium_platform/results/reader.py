@@ -136,12 +136,19 @@ _RESULTS = """
            value_text, adjustment, event_date, event_code, event_source
     {} WHERE patient_id = $patient AND practice = $practice
 """
-_COUNTS = f"SELECT practice, indicator, index_date, status, closed, people {_SCOPED} ORDER BY ALL"
+_COUNTS = f"""
+    SELECT practice, indicator, index_date, status, closed, people {_SCOPED}
+    WHERE $indicator IS NULL OR indicator = $indicator ORDER BY ALL
+"""
 _ONLY = " SEMI JOIN (SELECT unnest($only::BIGINT[]) AS patient_id) USING (patient_id)"
 _COUNTS_OF_SOME = """
     SELECT practice, indicator, index_date, status,
            CASE WHEN list_contains($windowed, indicator) THEN coalesce(window_end < index_date, true) END AS closed,
            count(*)
+    {} WHERE $indicator IS NULL OR indicator = $indicator GROUP BY ALL ORDER BY ALL
+"""
+_SPLIT = """
+    SELECT practice, statuses[$position], list_transform($strata::INTEGER[], x -> coalesce(strata[x], '')), count(*)
     {} GROUP BY ALL ORDER BY ALL
 """
 _PARAMETER = re.compile(r"\$(\w+)")
@@ -165,6 +172,11 @@ class RegistryResults:
         made = session.exec(select(Evaluation).where(col(Evaluation.id).in_({row[0] for row in rows}))).all()
         self.evaluation = max(made, key=lambda each: (each.index_date, each.finished))
         self.practices = frozenset(practice for *_, practice, _ in rows)
+        dated = {each.id: each.index_date for each in made}
+        self.index_dates: Mapping[str, dt.date] = {
+            practice: dated[key] for key, kind, _, practice, _ in rows if kind == ResultKind.LIST
+        }
+        """The day that each practice's lists stand at."""
         self._members = sum(many for _, kind, *_, many in rows if kind == ResultKind.LIST)
         self._scoped = _SCOPED
         self._windowed: Sequence[str] = ()
@@ -253,12 +265,12 @@ class RegistryResults:
         found = {result.indicator: result for result in map(_result, rows)}
         return page.rows[0], [found[name] for name in self.evaluation.indicators if name in found]
 
-    def counts(self) -> Sequence[Count]:
-        """Counts by practice, indicator, index date and status, for rates."""
+    def counts(self, indicator: str | None = None) -> Sequence[Count]:
+        """Counts by practice, indicator, index date and status, for rates; of one indicator or of all."""
         if self._scoped == _SCOPED:
-            rows = self._reader.rows(_COUNTS, self._scopes[ResultKind.COUNTS])
+            rows = self._reader.rows(_COUNTS, {**self._scopes[ResultKind.COUNTS], "indicator": indicator})
         else:
-            rows = self._counts_of_some()
+            rows = self._counts_of_some(indicator)
         return [
             Count(practice, indicator, day, Status(status), closed, people)
             for practice, indicator, day, status, closed, people in cast(
@@ -266,12 +278,29 @@ class RegistryResults:
             )
         ]
 
-    def _counts_of_some(self) -> list[tuple[object, ...]]:
+    def split_counts(
+        self, indicator: str, stratifiers: Sequence[str]
+    ) -> Mapping[tuple[str, Status, tuple[str, ...]], int]:
+        """How many people of each practice have a status and a value of each stratifier, at the newest index date;
+        empty text stands for a value that is not known. Raises `BadInput` on an unknown indicator or stratifier.
+        """
+        parameters = {
+            **self._scopes[ResultKind.LIST],
+            "position": _position(self.evaluation.indicators, indicator, "indicator"),
+            "strata": [_position(self.evaluation.stratifiers, name, "stratifier") for name in stratifiers],
+        }
+        rows = self._reader.rows(_SPLIT.format(self._scoped), parameters)
+        return {
+            (practice, _STATUSES[status], tuple(key)): people
+            for practice, status, key, people in cast("list[tuple[str, int, list[str], int]]", rows)
+        }
+
+    def _counts_of_some(self, indicator: str | None) -> list[tuple[object, ...]]:
         """Count the results of those whom these results are narrowed to, of now and of every date before."""
         found = []
         for kind in (ResultKind.RESULTS, ResultKind.HISTORY):
             if kind in self._scopes:
-                scope = {**self._scopes[kind], "windowed": self._windowed}
+                scope = {**self._scopes[kind], "windowed": self._windowed, "indicator": indicator}
                 found += self._reader.rows(_COUNTS_OF_SOME.format(self._scoped), scope)
         return found
 
