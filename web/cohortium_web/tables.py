@@ -1,6 +1,6 @@
 """A table on a page: sorted by a link at each column's head, and taken away as CSV, the very rows that are shown.
 
-Here: tables and their two forms. Not here: what any table holds. `templates/table.html` renders one.
+Here: tables and their forms (a few also as JSON). Not here: what any table holds. `templates/table.html` renders one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from datetime import date, datetime
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from cohortium_web.words import day, moment
 
-__all__ = ["Cell", "Column", "Table", "as_csv", "plain_cell"]
+__all__ = ["HIDDEN", "Cell", "Column", "Table", "as_csv", "as_json", "plain_cell"]
 
+HIDDEN = "*"
+"""What stands in a file for a figure that may not be shown."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ORDERS = {"ascending": "descending", "descending": "ascending"}
 
@@ -36,15 +38,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell: what it holds, perhaps what it leads to, and perhaps a tag's colour (`green`, `red`, ...)."""
+    """A cell: what it holds, perhaps what it leads to, and perhaps a tag's colour (`green`, `red`, ...). `hidden` says
+    in words that there is a value which may not be shown; in a file an asterisk stands for it.
+    """
 
     value: Value
     href: str = ""
     tag: str = ""
+    hidden: str = ""
 
     @property
     def text(self) -> str:
         """The value as people read it."""
+        if self.hidden:
+            return self.hidden
         if isinstance(self.value, datetime):
             return moment(self.value)
         if isinstance(self.value, date):
@@ -56,6 +63,8 @@ class Cell:
     @property
     def plain(self) -> str:
         """The value as programs read it: days and moments in ISO form, numbers without marks."""
+        if self.hidden:
+            return HIDDEN
         if isinstance(self.value, date | datetime):
             return self.value.isoformat()
         return "" if self.value is None else str(self.value)
@@ -63,7 +72,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with its rows in order. `name` is the file's name as CSV; `empty` what stands where there are no rows."""
+    """A table with its rows in order. `name` is the file's name as CSV; `empty` what stands where there are no rows;
+    `foot` holds rows that stay below the others however they are sorted.
+    """
 
     name: str
     caption: str
@@ -73,10 +84,15 @@ class Table:
     query: str = ""
     sorted_by: str = ""
     order: str = ""
+    foot: Sequence[Sequence[Cell]] = ()
 
     def asked(self, request: Request) -> Table:
         """The table sorted as the address asks; an unknown column leaves it as it is."""
-        query = [(name, value) for name, value in request.query_params.multi_items() if name not in {"sort", "order"}]
+        query = [
+            (name, value)
+            for name, value in request.query_params.multi_items()
+            if name not in {"sort", "order", "format"}
+        ]
         table = replace(self, query=urlencode(query))
         by, order = request.query_params.get("sort", ""), request.query_params.get("order", "ascending")
         places = {column.name: place for place, column in enumerate(self.columns)}
@@ -96,8 +112,16 @@ class Table:
     @property
     def csv_link(self) -> str:
         """Where the same rows are as CSV."""
+        return self._link("csv")
+
+    @property
+    def json_link(self) -> str:
+        """Where the same rows are as JSON, for the tables that have it."""
+        return self._link("json")
+
+    def _link(self, form: str) -> str:
         sorting = urlencode({"sort": self.sorted_by, "order": self.order}) if self.sorted_by else ""
-        return "?" + "&".join(part for part in (self.query, sorting, "format=csv") if part)
+        return "?" + "&".join(part for part in (self.query, sorting, f"format={form}") if part)
 
 
 def as_csv(table: Table) -> Response:
@@ -105,10 +129,35 @@ def as_csv(table: Table) -> Response:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([column.title for column in table.columns])
-    for row in table.rows:
+    for row in (*table.rows, *table.foot):
         writer.writerow([plain_cell(cell.plain) for cell in row])
     headers = {"content-disposition": f'attachment; filename="{table.name}.csv"'}
     return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def as_json(table: Table) -> Response:
+    """The table as JSON: rows and what stands below them, each by its columns' names."""
+    names = [column.name for column in table.columns]
+
+    def rows(of: Sequence[Sequence[Cell]]) -> list[dict[str, object]]:
+        return [
+            {name: HIDDEN if cell.hidden else _as_json(cell.value) for name, cell in zip(names, row, strict=True)}
+            for row in of
+        ]
+
+    content = {
+        "caption": table.caption,
+        "columns": {column.name: column.title for column in table.columns},
+        "hidden": HIDDEN,
+        "rows": rows(table.rows),
+        "foot": rows(table.foot),
+    }
+    headers = {"content-disposition": f'attachment; filename="{table.name}.json"'}
+    return JSONResponse(content, headers=headers)
+
+
+def _as_json(value: Value) -> object:
+    return value.isoformat() if isinstance(value, date | datetime) else value
 
 
 def plain_cell(cell: object) -> object:
