@@ -18,6 +18,7 @@ from starlette.types import Scope
 from cohortium_platform.settings import Settings
 from cohortium_web.api import health
 from cohortium_web.middleware import wrap
+from cohortium_web.pages.aggregates import routes as aggregates
 from cohortium_web.pages.break_glass import routes as break_glass
 from cohortium_web.pages.governance import (
     approvals,
@@ -73,6 +74,7 @@ _ROUTED = (
     home,
     registry,
     rates,
+    aggregates,
     patient,
     break_glass,
     overview,

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from cohortium_auth.breakglass import is_open_for
-from cohortium_auth.login import Purpose, SignedIn, roles_of
+from cohortium_auth.login import Purpose, Role, SignedIn, roles_of
 from cohortium_auth.policy import (
     OF_PRACTICES,
     Action,
@@ -41,7 +41,7 @@ from cohortium_web.browser import browser_of
 from cohortium_web.definitions import Registered
 from cohortium_web.middleware import request_id_of, timings_of
 from cohortium_web.site import Site
-from cohortium_web.tables import Table, as_csv
+from cohortium_web.tables import Table, as_csv, as_json
 from cohortium_web.templating import Frame, NavigationItem, render
 
 __all__ = ["Asking", "Refused", "entry_of", "patient_hash", "timed"]
@@ -60,6 +60,9 @@ _AREAS = (
     ("Usage", "/usage/", frozenset({Action.VIEW_USAGE})),
 )
 """Parts of the site that are about no record: title, address, and the actions of which any opens it."""
+
+_COUNT = frozenset({Role.ICB_ANALYST, Role.PROGRAMME_LEAD})
+"""Roles whose pages lead to suppressed counts, where policy allows them."""
 
 
 @contextmanager
@@ -121,7 +124,8 @@ class Asking:
     @cached_property
     def registries(self) -> Mapping[str, Registered]:
         """The registries of which this person may see people, by pack; none for a role that sees no registry."""
-        return self._reached(self.action if self.action in OF_PRACTICES else Action.VIEW_REGISTRY)
+        of_people = self.action in OF_PRACTICES and self.action is not Action.VIEW_AGGREGATES
+        return self._reached(self.action if of_people else Action.VIEW_REGISTRY)
 
     @cached_property
     def counted(self) -> Mapping[str, Registered]:
@@ -207,10 +211,12 @@ class Asking:
         return allowed_actions(self.session, self.principal, self.tenant.id, self.who.purpose, on=self.on)
 
     def answer(self, table: Table, template: str, **view: object) -> Response:
-        """A page around a table, or the table alone as CSV when the address asks for it."""
+        """A page around a table, or the table alone as CSV or JSON when the address asks for it."""
         asked = table.asked(self.request)
         if self.request.query_params.get("format") == "csv":
             return as_csv(asked)
+        if asked.has_json and self.request.query_params.get("format") == "json":
+            return as_json(asked)
         return self.page(template, table=asked, **view)
 
     def _navigation(self) -> tuple[NavigationItem, ...]:
@@ -219,6 +225,10 @@ class Asking:
         for pack, registered in self.registries.items():
             href = f"/registries/{pack}/"
             items.append(NavigationItem(registered.pack.title, href, path.startswith(href)))
+        if self.who.role in _COUNT:
+            for pack, registered in self.counted.items():
+                href = f"/aggregates/{pack}/"
+                items.append(NavigationItem(f"{registered.pack.title}: counts", href, path.startswith(href)))
         for title, href, needed in _AREAS:
             if needed & self.actions:
                 items.append(NavigationItem(title, href, path.startswith(href)))

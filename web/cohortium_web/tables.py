@@ -73,7 +73,7 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table with its rows in order. `name` is the file's name as CSV; `empty` what stands where there are no rows;
-    `foot` holds rows that stay below the others however they are sorted.
+    `foot` holds rows that stay below the others however they are sorted; `has_json`: whether it is given as JSON too.
     """
 
     name: str
@@ -85,6 +85,7 @@ class Table:
     sorted_by: str = ""
     order: str = ""
     foot: Sequence[Sequence[Cell]] = ()
+    has_json: bool = False
 
     def asked(self, request: Request) -> Table:
         """The table sorted as the address asks; an unknown column leaves it as it is."""
@@ -116,7 +117,7 @@ class Table:
 
     @property
     def json_link(self) -> str:
-        """Where the same rows are as JSON, for the tables that have it."""
+        """Where the same rows are as JSON."""
         return self._link("json")
 
     def _link(self, form: str) -> str:
