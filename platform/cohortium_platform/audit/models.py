@@ -48,7 +48,7 @@ class AuditEntry(TenantTable, table=True):
     __tablename__ = "audit_entries"
     __table_args__ = (
         Index(None, "tenant_id", "ticket", unique=True),
-        Index(None, "tenant_id", "at"),
+        Index(None, "tenant_id", "at", "ticket"),
         Index(None, "tenant_id", "actor", "at"),
         Index(None, "tenant_id", "organisation", "at"),
         Index(None, "tenant_id", "action", "at"),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert
+from sqlalchemy import text
 from sqlmodel import Session
 
-from cohortium_platform.audit.models import AuditEntry, Outcome
+from cohortium_platform.audit.models import Outcome
 from cohortium_platform.audit.tickets import keep_ticket
-from cohortium_platform.database import Database, metadata, tenant_of
+from cohortium_platform.database import Database, tenant_of
 
 __all__ = ["SERVICE", "Entry", "record", "record_alone", "record_many"]
 
@@ -44,8 +45,11 @@ class Entry:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
-_ENTRIES = metadata.tables[AuditEntry.__tablename__]
-_INSERT = insert(_ENTRIES).returning(_ENTRIES.c.ticket)
+# One value for all rows: to bind each column of each takes four times as long. The database knows the columns' types.
+_INSERT = text("""
+    INSERT INTO audit_entries SELECT * FROM json_populate_recordset(NULL::audit_entries, CAST(:rows AS json))
+    RETURNING ticket
+""")
 
 
 def record(session: Session, entry: Entry) -> UUID:
@@ -63,17 +67,19 @@ def record_many(session: Session, entries: Sequence[Entry]) -> list[UUID]:
         return []
     session.flush()
     tenant_id, at = tenant_of(session), datetime.now(UTC)
-    rows = [_row(tenant_id, at, entry) for entry in entries]
-    for ticket in session.connection().execute(_INSERT, rows if len(rows) > 1 else rows[0]).scalars():
+    ids = [uuid4() for _ in entries]
+    rows = [_row(tenant_id, entry_id, at, entry) for entry_id, entry in zip(ids, entries, strict=True)]
+    written = session.connection().execute(_INSERT, {"rows": json.dumps(rows, ensure_ascii=False)})
+    for ticket in written.scalars():
         keep_ticket(session, ticket)
-    return [UUID(str(row["id"])) for row in rows]
+    return ids
 
 
-def _row(tenant_id: UUID, at: datetime, entry: Entry) -> dict[str, object]:
+def _row(tenant_id: UUID, entry_id: UUID, at: datetime, entry: Entry) -> dict[str, object]:
     return {
-        "tenant_id": tenant_id,
-        "id": uuid4(),
-        "at": at,
+        "tenant_id": str(tenant_id),
+        "id": str(entry_id),
+        "at": at.isoformat(),
         "actor": entry.actor,
         "role": entry.role,
         "organisation": entry.organisation,
@@ -81,7 +87,7 @@ def _row(tenant_id: UUID, at: datetime, entry: Entry) -> dict[str, object]:
         "action": entry.action,
         "resource": entry.resource,
         "practices": list(entry.practices),
-        "patients": list(entry.patients),
+        "patients": [rf"\x{patient.hex()}" for patient in entry.patients],
         "policy": entry.policy,
         "outcome": entry.outcome,
         "request_id": entry.request_id,
