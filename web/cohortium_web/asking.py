@@ -18,7 +18,7 @@ from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from cohortium_auth.breakglass import is_open_for
+from cohortium_auth.breakglass import open_until
 from cohortium_auth.login import Purpose, Role, SignedIn, roles_of
 from cohortium_auth.policy import (
     OF_PRACTICES,
@@ -152,7 +152,7 @@ class Asking:
         """See that the action is allowed on one practice's records. A refusal is recorded, and looks as if there were
         nothing.
         """
-        opened = any(is_open_for(self.session, self.who, patient_hash(self.keys, patient)) for patient in patients)
+        opened = any(open_until(self.session, self.who, patient_hash(self.keys, patient)) for patient in patients)
         decision = decide(
             self.session, self.principal, self.action, PracticeRecords(practice), self.who.purpose,
             on=self.on, registry=self.request.path_params.get("pack", ""), broken_glass=opened,
@@ -202,6 +202,7 @@ class Asking:
             purpose=self.who.purpose,
             can_change_role=len(self.who.role.purposes) > 1
             or len(roles_of(self.session, self.who.person_id, self.on)) > 1,
+            can_break_glass=Action.BREAK_GLASS in self.actions,
             navigation=self._navigation(),
         )
 

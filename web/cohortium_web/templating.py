@@ -56,6 +56,7 @@ class Frame:
     tenant: str = ""
     purpose: str = ""
     can_change_role: bool = False
+    can_break_glass: bool = False
     navigation: tuple[NavigationItem, ...] = ()
 
 

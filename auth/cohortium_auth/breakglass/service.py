@@ -18,7 +18,7 @@ from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, Conflict, Forbidden, NotFound
 from cohortium_platform.keys import TenantKeys
 
-__all__ = ["Opening", "break_glass", "has_open", "is_open_for", "openings", "review"]
+__all__ = ["Opening", "break_glass", "has_open", "open_until", "openings", "review"]
 
 _FEWEST_LETTERS = 10
 
@@ -72,10 +72,10 @@ def break_glass(  # noqa: PLR0913 - an opening is this much
     return opening.id
 
 
-def is_open_for(session: Session, who: SignedIn, patient: bytes, *, clock: Clock = _now) -> bool:
-    """Whether somebody, in the role they act in now, has a patient open."""
-    statement = select(BreakGlass.id).where(BreakGlass.patient == patient, *_open_to(who, clock()))
-    return session.exec(statement).first() is not None
+def open_until(session: Session, who: SignedIn, patient: bytes, *, clock: Clock = _now) -> datetime | None:
+    """Until when somebody, in the role they act in now, has a patient open; None when they have not."""
+    statement = select(BreakGlass.expires).where(BreakGlass.patient == patient, *_open_to(who, clock()))
+    return session.exec(statement.order_by(col(BreakGlass.expires).desc())).first()
 
 
 def has_open(session: Session, who: SignedIn, *, clock: Clock = _now) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from sqlmodel import col, select
 from starlette.responses import RedirectResponse, Response
 
@@ -56,7 +56,7 @@ def take_checkpoint(asking: Exporting) -> Response:
 
 
 @router.get("/{size}.txt")
-def take_note(asking: Exporting, size: int) -> Response:
+def take_note(asking: Exporting, size: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
     """A checkpoint as its text."""
     head = asking.session.get(AuditHead, (asking.tenant.id, size))
     if head is None:

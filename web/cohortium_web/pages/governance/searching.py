@@ -20,6 +20,7 @@ from cohortium_web.pages.registry.searches import text_of
 __all__ = ["PAGE_ROWS", "Wanted"]
 
 PAGE_ROWS = 50
+_MOST_DIGITS = 9
 _NAMES = ("person", "registry", "organisation", "action", "outcome", "since", "until", "search")
 
 
@@ -42,7 +43,7 @@ class Wanted:
         """Read an address. Raises `BadInput` on a page, outcome or day that is none."""
         values = {name: query.get(name, "").strip() for name in _NAMES}
         page = query.get("page", "1")
-        if not page.isdecimal() or int(page) < 1:
+        if not page.isdecimal() or len(page) > _MOST_DIGITS or int(page) < 1:
             raise BadInput("There is no such page.", "Pages are counted from 1.")
         if values["outcome"] and values["outcome"] not in set(Outcome):
             raise BadInput("There is no such outcome.", "Choose one from the list.")
@@ -104,7 +105,7 @@ def _moment(text: str, days: int) -> datetime | None:
     if not text:
         return None
     try:
-        day = date.fromisoformat(text)
-    except ValueError:
+        day = date.fromisoformat(text) + timedelta(days=days)
+    except (ValueError, OverflowError):
         raise BadInput("That is no day.", "Choose it from the calendar.") from None
-    return datetime.combine(day + timedelta(days=days), time(), UTC)
+    return datetime.combine(day, time(), UTC)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
-from cohortium_auth.breakglass import is_open_for
+from cohortium_auth.breakglass import open_until
 from cohortium_auth.patterns import name_flags
 from cohortium_auth.policy import Decision, Reach
 from cohortium_platform import identities
@@ -38,6 +39,14 @@ class OpenedPatient:
     row: ListRow
     results: Sequence[Result]
     path: str
+
+    @cached_property
+    def opened_until(self) -> datetime | None:
+        """When the time is over for somebody who opened the patient by break-glass; None for one in reach."""
+        asking = self.registry.asking
+        if "broken-glass" not in asking.decision.policy_ids.split():
+            return None
+        return open_until(asking.session, asking.who, patient_hash(asking.keys, self.row.patient_id))
 
     @cached_property
     def identity(self) -> Identity:
@@ -116,7 +125,7 @@ def _outside_reach(asking: Asking, pack: str, patient_id: int) -> tuple[OpenedRe
     """A patient whom this person has opened by break-glass; for anyone else there is nobody."""
     resource = f"registry/{pack}/patient"
     registered = asking.site.definitions.of_tenant(asking.session).get(pack)
-    if registered is None or not is_open_for(asking.session, asking.who, patient_hash(asking.keys, patient_id)):
+    if registered is None or open_until(asking.session, asking.who, patient_hash(asking.keys, patient_id)) is None:
         asking.refuse(resource, patients=[patient_id])
     everywhere = Reach(frozenset(asking.organisations.practices(asking.on)), Decision(allowed=True, policies=()))
     try:

@@ -76,4 +76,5 @@ def _head(patient: OpenedPatient, tab: str) -> dict[str, object]:
         },
         "tab": tab,
         "path": patient.path,
+        "opened_until": patient.opened_until,
     }

@@ -116,6 +116,6 @@ def _number(query: QueryParams, name: str, most: int) -> int | None:
     text = query.get(name, "").strip()
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) > most:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or int(text) > most:
         raise BadInput(f"{name.replace('_', ' ').capitalize()} must be a whole number.", f"Give one from 0 to {most}.")
     return int(text)
