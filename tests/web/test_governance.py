@@ -441,3 +441,28 @@ def test_usage_names_organisations_and_nobody(registry_place, add_someone, sign_
     assert taken[0].endswith("Downloads")
     assert all(int(line.split(",")[4]) >= 1 for line in taken[1:])
     assert lead.get("/usage/", params={"weeks": "3"}).status_code == 400
+
+
+def test_an_agreement_recorded_gives_reach_and_ended_takes_it(
+    database, registry_place, add_someone, sign_in, form_token, hand_made
+) -> None:
+    ash = hand_made.ASH
+    admin = sign_in(add_someone(registry_place, (Role.TENANT_ADMINISTRATOR, ICB)))
+    own = sign_in(add_someone(registry_place, (Role.CARE_COORDINATOR, ash)))
+    with database.tenant(registry_place.id) as session:
+        session.connection().execute(text("DELETE FROM sharing_agreements WHERE practice = :ash"), {"ash": ash})
+    seen = "/registries/cancer-care/"
+    assert own.get(seen).status_code == 404
+    page = f"/onboarding/{ash}/"
+    fields = {"practice": ash, "start": "2024-01-01", "document": "DSA 77"}
+    assert _post(admin, form_token, page, f"{page}agreements", **{**fields, "document": " "}).status_code == 400
+    assert _post(admin, form_token, page, f"{page}agreements", **{**fields, "practice": PCN}).status_code == 404
+    assert _post(admin, form_token, page, f"{page}agreements", **fields).status_code == 303
+    assert hand_made.HIDDEN.family.upper() in own.get(seen).text
+    shown = admin.get(page).text
+    assert "DSA 77" in shown
+    ending = re.search(rf'action="({page}agreements/[0-9a-f-]{{36}})"', shown)[1]
+    yesterday = (TODAY - timedelta(days=1)).isoformat()
+    assert _post(admin, form_token, page, ending, end=yesterday).status_code == 303
+    assert own.get(seen).status_code == 404
+    assert _post(admin, form_token, page, f"{page}agreements", **fields).status_code == 303

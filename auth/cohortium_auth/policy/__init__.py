@@ -1,7 +1,7 @@
 """May they? Decisions by Cedar policies, and the agreements that give reach. Not here: who is asking (`login`)."""
 
 from cohortium_auth.policy.actions import LEVELS, OF_PRACTICES, Action, Obligation
-from cohortium_auth.policy.agreements import end_agreement, is_shared, practices_sharing_with, share
+from cohortium_auth.policy.agreements import agreements_of, end_agreement, is_shared, practices_sharing_with, share
 from cohortium_auth.policy.book import Policy, PolicyBook, read_policies
 from cohortium_auth.policy.decisions import (
     Decision,
@@ -32,6 +32,7 @@ __all__ = [
     "Reach",
     "TenantItself",
     "access_matrix",
+    "agreements_of",
     "allowed_actions",
     "allowed_practices",
     "decide",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from cohortium_auth.policy.models import SharingAgreement
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, NotFound
 
-__all__ = ["end_agreement", "is_shared", "practices_sharing_with", "share"]
+__all__ = ["agreements_of", "end_agreement", "is_shared", "practices_sharing_with", "share"]
 
 
 def share(  # noqa: PLR0913 - an agreement is this much
@@ -45,6 +46,13 @@ def end_agreement(session: Session, agreement_id: UUID, last_day: date) -> None:
         raise NotFound("There is no such sharing agreement.")
     agreement.end_date = last_day
     session.add(agreement)
+
+
+def agreements_of(session: Session, organisation: str) -> Sequence[SharingAgreement]:
+    """Every agreement that an organisation gives or is given by, those still in force first, the latest first."""
+    either = or_(col(SharingAgreement.practice) == organisation, col(SharingAgreement.organisation) == organisation)
+    order = (col(SharingAgreement.end_date).desc().nulls_first(), col(SharingAgreement.start_date).desc())
+    return session.exec(select(SharingAgreement).where(either).order_by(*order)).all()
 
 
 def practices_sharing_with(session: Session, organisation: str, on: date) -> frozenset[str]:

@@ -1,13 +1,18 @@
-"""`cohortium organisation`: a tenant's organisations, what belongs to what, and since when."""
+"""`cohortium organisation`: a tenant's organisations, what belongs to what, who shares with whom, and who is live."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
+from sqlmodel import Session
 
+from cohortium_auth.policy import share
+from cohortium_platform.audit import SERVICE, Entry, record
 from cohortium_platform.errors import BadInput, NotFound
+from cohortium_tenants.onboarding import onboard
 from cohortium_tenants.organisations import (
     Member,
     NewOrganisation,
@@ -24,7 +29,7 @@ from cohortium_web.cli.tenants import parse_day
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Organisations: list, show, add, relate, succeed.", no_args_is_help=True)
+app = typer.Typer(help="Organisations: list, show, add, relate, succeed, share, onboard.", no_args_is_help=True)
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant's short name.")]
 Code = Annotated[str, typer.Argument(help="An ODS code.")]
@@ -105,6 +110,7 @@ def add(  # noqa: PLR0913 - each is an option of the command
     new = NewOrganisation(code, name, OrganisationType(_word(OrganisationType, kind)), parse_day(start))
     with open_place() as place, place.database.tenant(place.tenant(tenant).id) as session:
         create(session, new)
+        _record(session, code, {"added": str(new.type), "start": start})
     output.say(f"Added {name} ({code}).")
     output.document({"ods_code": code})
 
@@ -124,6 +130,7 @@ def relate_(  # noqa: PLR0913 - each is an option of the command
     member = Member(child, parent, RelationshipKind(_word(RelationshipKind, kind)), parse_day(start))
     with open_place() as place, place.database.tenant(place.tenant(tenant).id) as session:
         relate(session, member)
+        _record(session, child, {"kind": kind, "parent": parent, "start": start})
     output.say(f"{child} belongs to {parent} from {start}.")
     output.document({"child": child, "parent": parent})
 
@@ -134,5 +141,57 @@ def succeed_(tenant: Tenant, predecessor: Code, successor: Code, *, on: On, as_j
     output = Output(as_json=as_json)
     with open_place() as place, place.database.tenant(place.tenant(tenant).id) as session:
         succeed(session, predecessor, successor, parse_day(on))
+        _record(session, predecessor, {"successor": successor, "on": on})
     output.say(f"{successor} takes over from {predecessor} on {on}.")
     output.document({"predecessor": predecessor, "successor": successor})
+
+
+@app.command("share")
+def share_(  # noqa: PLR0913 - an agreement is this much
+    tenant: Tenant,
+    practice: Code,
+    *,
+    organisation: Annotated[str, typer.Option("--with", help="Whom the practice shares with; its own staff too.")],
+    start: Start,
+    document: Annotated[str, typer.Option(help="Where the signed agreement is.")],
+    end: Annotated[str, typer.Option("--end", help="The last day, as YYYY-MM-DD; until ended when absent.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Record that a practice shares with an organisation: from it comes reach, and from nothing else."""
+    output = Output(as_json=as_json)
+    with open_place() as place, place.database.tenant(place.tenant(tenant).id) as session:
+        _known(session, practice, organisation)
+        last = parse_day(end) if end else None
+        number = share(session, practice, organisation, start=parse_day(start), end=last, document=document)
+        _record(session, practice, {"shares_with": organisation, "start": start, "end": end})
+    output.say(f"{practice} shares with {organisation} from {start}.")
+    output.document({"agreement": str(number)})
+
+
+@app.command("onboard")
+def onboard_(
+    tenant: Tenant,
+    code: Code,
+    *,
+    on: Annotated[str, typer.Option("--on", help="The day on which everything was done, as YYYY-MM-DD.")],
+    document: Annotated[str, typer.Option(help="Where the evidence is.")],
+    as_json: AsJson = False,
+) -> None:
+    """Record every onboarding step that is still to do as done, the go-live last; the page records them one by one."""
+    output = Output(as_json=as_json)
+    with open_place() as place, place.database.tenant(place.tenant(tenant).id) as session:
+        onboard(session, code, on=parse_day(on), document=document, by=SERVICE)
+        _record(session, code, {"onboarded": on})
+    output.say(f"{code} is live from {on}.")
+    output.document({"ods_code": code, "live": on})
+
+
+def _record(session: Session, code: str, detail: Mapping[str, object]) -> None:
+    record(session, Entry(action="manage-organisations", resource=f"organisation/{code}", detail=detail))
+
+
+def _known(session: Session, *codes: str) -> None:
+    nodes = load_graph(session).nodes
+    for code in codes:
+        if code not in nodes:
+            raise NotFound(f"There is no organisation {code} in this tenant.", "Add it first.")

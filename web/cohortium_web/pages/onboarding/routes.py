@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
-from cohortium_auth.policy import Action
+from cohortium_auth.policy import Action, agreements_of, end_agreement, share
 from cohortium_platform.errors import BadInput, NotFound
 from cohortium_tenants.onboarding import Progress, Step, complete, progress_of, withdraw
+from cohortium_tenants.organisations import OrganisationType
 from cohortium_web.asking import Asking
 from cohortium_web.requiring import requires
 from cohortium_web.tables import Cell, Column, Table
@@ -98,6 +100,35 @@ def record_step(  # noqa: PLR0913, PLR0917 - a step is this much
     return RedirectResponse(f"/onboarding/{organisation}/", HTTPStatus.SEE_OTHER)
 
 
+@router.post("/{organisation}/agreements")
+def add_agreement(
+    asking: Managing,
+    organisation: str,
+    practice: Annotated[str, Form()] = "",
+    start: Annotated[str, Form()] = "",
+    document: Annotated[str, Form()] = "",
+) -> Response:
+    """Record that a practice shares with this organisation, from a day on."""
+    for code, kind in ((practice, OrganisationType.PRACTICE), (organisation, None)):
+        node = asking.organisations.nodes.get(code)
+        if node is None or (kind is not None and node.type != kind):
+            raise NotFound("There is no such practice or organisation.", "Choose them from the lists.")
+    share(asking.session, practice, organisation, start=_day(start), document=document)
+    detail = {"shares_with": organisation, "start": start}
+    asking.record(f"onboarding/{organisation}/agreement", practices=[practice], detail=detail)
+    return RedirectResponse(f"/onboarding/{organisation}/", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/{organisation}/agreements/{agreement}")
+def close_agreement(asking: Managing, organisation: str, agreement: UUID, end: Annotated[str, Form()] = "") -> Response:
+    """Give an agreement its last day; the day after nobody sees by it."""
+    if agreement not in {each.id for each in agreements_of(asking.session, organisation)}:
+        raise NotFound("There is no such sharing agreement.")
+    end_agreement(asking.session, agreement, _day(end))
+    asking.record(f"onboarding/{organisation}/agreement", detail={"agreement": str(agreement), "end": end})
+    return RedirectResponse(f"/onboarding/{organisation}/", HTTPStatus.SEE_OTHER)
+
+
 def _show(asking: Asking, organisation: str, *, may_manage: bool) -> Response:
     progress = next(each for each in progress_of(asking.session) if each.organisation == organisation)
     where = _state(progress, asking.on)
@@ -112,6 +143,11 @@ def _show(asking: Asking, organisation: str, *, may_manage: bool) -> Response:
         may_manage=may_manage,
         today=asking.on,
         all_may=Action.VIEW_ONBOARDING in asking.actions,
+        agreements=[
+            (each, asking.name_of(each.practice), asking.name_of(each.organisation))
+            for each in agreements_of(asking.session, organisation)
+        ],
+        practices=sorted((asking.name_of(each), each) for each in asking.organisations.practices(asking.on)),
     )
 
 
