@@ -37,12 +37,14 @@ def read_leaves(session: Session, start: int, end: int) -> Iterator[Leaf]:
     place = start
     for first in range(start, end, _AT_ONCE):
         last = min(first + _AT_ONCE, end)
-        for row in session.connection().execute(_READ, {"first": first, "last": last}):
-            while place < row.place:
+        leaves = session.connection().execute(_LEAVES, {"first": first, "last": last}).all()
+        rows = session.connection().execute(_ENTRIES, {"tickets": [leaf.ticket for leaf in leaves]})
+        entries = {row.ticket: entry_bytes(row) for row in rows}
+        for leaf in leaves:
+            while place < leaf.place:
                 yield Leaf(place, 0, None, b"", None)
                 place += 1
-            entry = None if row.id is None else entry_bytes(row)
-            yield Leaf(row.place, row.ticket, row.entry_id, bytes(row.hash), entry)
+            yield Leaf(place, leaf.ticket, leaf.entry_id, bytes(leaf.hash), entries.get(leaf.ticket))
             place += 1
     while place < end:
         yield Leaf(place, 0, None, b"", None)
@@ -64,13 +66,10 @@ def span_of(session: Session, size: int, since: datetime | None, until: datetime
     return (size, size) if found.first is None else (found.first, found.last + 1)
 
 
-# The leaves come first in the join, so that a leaf without an entry shows.
-_READ = text("""
-    SELECT place, ticket, leaf.entry_id, leaf.hash, entry.id, at, actor, role, organisation, purpose, action, resource,
-        practices, patients, policy, outcome, request_id, detail
-    FROM audit_leaves leaf LEFT JOIN audit_entries entry USING (tenant_id, ticket)
-    WHERE place >= :first AND place < :last ORDER BY place
+_LEAVES = text("""
+    SELECT place, ticket, entry_id, hash FROM audit_leaves WHERE place >= :first AND place < :last ORDER BY place
 """)
+_ENTRIES = text("SELECT * FROM audit_entries WHERE ticket = ANY(:tickets)")
 _END = text("SELECT coalesce(max(place) + 1, 0) FROM audit_leaves")
 _SPAN = text("""
     SELECT min(place) AS first, max(place) AS last

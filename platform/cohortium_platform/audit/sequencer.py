@@ -67,8 +67,8 @@ def sequence(database: Database, tenant_id: UUID, *, wait: bool = True, batch: i
             held = _hold(session)
             drawn = tickets_drawn(session)
             until = min(drawn, held.looked_to + batch)
-            now_placed = _place(session, held, until)
-            now_missing = _follow_open(session, held, until)
+            tickets = _place(session, held, until)
+            now_placed, now_missing = len(tickets), _follow_open(session, held, until, tickets)
             session.connection().execute(_MOVE, {"looked_to": until, "size": held.size + now_placed})
         placed, missing = placed + now_placed, missing + now_missing
         if until == drawn and not now_missing:
@@ -119,15 +119,16 @@ def _lock_name(session: Session) -> str:
     return f"audit log of {tenant_of(session)}"
 
 
-def _place(session: Session, held: _Held, until: int) -> int:
-    """Give places to the visible entries of tickets not seen before and of open ones. Returns how many there were."""
+def _place(session: Session, held: _Held, until: int) -> list[int]:
+    """Give places to the visible entries of tickets not seen before and of open ones. Returns their tickets."""
     connection = session.connection()
     window = {"looked_to": held.looked_to, "until": until}
     rows = connection.execute(_NEW, window).all() if until > held.looked_to else []
-    late = connection.execute(_LATE).all()
+    still_open = connection.execute(_OPEN).scalars().all()
+    late = connection.execute(_LATE, {"tickets": still_open}).all() if still_open else []
     entries: Sequence[Row[tuple[object, ...]]] = sorted([*late, *rows], key=lambda row: int(row.ticket))
     if not entries:
-        return 0
+        return []
     connection.execute(
         _ADD_LEAVES,
         {
@@ -138,19 +139,24 @@ def _place(session: Session, held: _Held, until: int) -> int:
             "hashes": [leaf_hash(entry_bytes(row)) for row in entries],
         },
     )
-    connection.execute(_ADD_PATIENTS, {"size": held.size})
+    seen = [(each, place) for place, row in enumerate(entries, held.size) for each in set(row.patients)]
+    if seen:
+        patients, places = zip(*seen, strict=True)
+        given = {"tenant": tenant_of(session), "patients": list(patients), "places": list(places)}
+        connection.execute(_ADD_PATIENTS, given)
     if late:
         connection.execute(_CLOSE, {"tickets": [row.ticket for row in late]})
     add_nodes(session, held.size, held.size + len(entries))
-    return len(entries)
+    return [int(row.ticket) for row in entries]
 
 
-def _follow_open(session: Session, held: _Held, until: int) -> int:
+def _follow_open(session: Session, held: _Held, until: int, placed: Sequence[int]) -> int:
     """Note the tickets whose entries are not there; close voided ones; report those missing. Returns how many are."""
     connection = session.connection()
     connection.execute(_SET_HORIZON, {"number": held.number})  # of those noted by an earlier transaction
-    if until > held.looked_to:
-        noted = {"tenant": tenant_of(session), "looked_to": held.looked_to, "until": until, "restarted": held.restarted}
+    absent = sorted(set(range(held.looked_to + 1, until + 1)).difference(placed))
+    if absent:
+        noted = {"tenant": tenant_of(session), "tickets": absent, "restarted": held.restarted}
         connection.execute(_NOTE_OPEN, noted)
     connection.execute(_CLOSE_VOIDED, {"horizon": held.horizon})
     gone = connection.execute(_CLOSE_MISSING, {"horizon": held.horizon, "seconds": MISSING_AFTER_SECONDS}).all()
@@ -174,7 +180,8 @@ def _report(first: int, last: int, restarted: bool) -> Entry:  # noqa: FBT001 - 
     return Entry(action=MISSING, resource=f"audit/ticket/{first}", outcome=Outcome.FAILED, detail=detail)
 
 
-# Row-level security adds the tenant to each of these.
+# Row-level security adds the tenant to each of these. None joins two tables: on a table that PostgreSQL has not counted
+# yet it may then read all of the tenant's rows each second.
 
 _LOOK = text("""
     SELECT audit_tickets_drawn() AS drawn, coalesce((SELECT looked_to FROM audit_sequencers), 0) AS looked_to,
@@ -196,7 +203,8 @@ _RESTARTED = text("UPDATE audit_sequencers SET server_started = pg_postmaster_st
 _MOVE = text("UPDATE audit_sequencers SET looked_to = :looked_to, size = :size")
 
 _NEW = text("SELECT * FROM audit_entries WHERE ticket > :looked_to AND ticket <= :until")
-_LATE = text("SELECT audit_entries.* FROM audit_open_tickets JOIN audit_entries USING (tenant_id, ticket)")
+_OPEN = text("SELECT ticket FROM audit_open_tickets")
+_LATE = text("SELECT * FROM audit_entries WHERE ticket = ANY(:tickets)")
 _ADD_LEAVES = text("""
     INSERT INTO audit_leaves (tenant_id, place, ticket, entry_id, hash, placed)
     SELECT :tenant, :size + number - 1, ticket, entry_id, hash, clock_timestamp()
@@ -205,9 +213,8 @@ _ADD_LEAVES = text("""
 """)
 _ADD_PATIENTS = text("""
     INSERT INTO audit_patients (tenant_id, patient, place)
-    SELECT DISTINCT entry.tenant_id, patient, place
-    FROM audit_leaves leaf JOIN audit_entries entry USING (tenant_id, ticket) CROSS JOIN unnest(patients) patient
-    WHERE place >= :size
+    SELECT :tenant, patient, place
+    FROM unnest(CAST(:patients AS bytea[]), CAST(:places AS bigint[])) AS given (patient, place)
 """)
 
 _CLOSE = text("DELETE FROM audit_open_tickets WHERE ticket = ANY(:tickets)")
@@ -215,9 +222,7 @@ _CLOSE = text("DELETE FROM audit_open_tickets WHERE ticket = ANY(:tickets)")
 _SET_HORIZON = text("UPDATE audit_open_tickets SET horizon = :number WHERE horizon IS NULL OR horizon > :number")
 _NOTE_OPEN = text("""
     INSERT INTO audit_open_tickets (tenant_id, ticket, seen, after_restart)
-    SELECT :tenant, ticket, clock_timestamp(), :restarted
-    FROM generate_series(:looked_to + 1, CAST(:until AS bigint)) AS drawn (ticket)
-    WHERE NOT EXISTS (SELECT FROM audit_leaves WHERE audit_leaves.ticket = drawn.ticket)
+    SELECT :tenant, ticket, clock_timestamp(), :restarted FROM unnest(CAST(:tickets AS bigint[])) AS absent (ticket)
 """)
 _CLOSE_VOIDED = text("""
     DELETE FROM audit_open_tickets
