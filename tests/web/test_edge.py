@@ -9,6 +9,7 @@ from starlette.routing import Mount
 
 from cohortium_auth.login import Role
 from cohortium_auth.policy import Action
+from cohortium_web.api.requiring import RequiresProgram
 from cohortium_web.app import PUBLIC, create_app
 from cohortium_web.asking import Asking
 from cohortium_web.middleware import CONTENT_SECURITY_POLICY, HEADERS
@@ -21,8 +22,9 @@ def _routes(app) -> list[APIRoute | Mount]:
     return [context.original_route for context in iter_route_contexts(app.routes)]
 
 
-def _declared(dependant) -> set[Action]:
+def _declared(dependant) -> set[Action | str]:
     found = {dependant.call.action} if isinstance(dependant.call, Requires) else set()
+    found |= {"program"} if isinstance(dependant.call, RequiresProgram) else set()
     return found.union(*(_declared(below) for below in dependant.dependencies))
 
 

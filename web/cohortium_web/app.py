@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from cohortium_platform.settings import Settings
-from cohortium_web.api import health
+from cohortium_web.api import health, programs
 from cohortium_web.middleware import wrap
 from cohortium_web.pages.aggregates import routes as aggregates
 from cohortium_web.pages.break_glass import routes as break_glass
@@ -35,6 +35,7 @@ from cohortium_web.pages.governance import (
 from cohortium_web.pages.home import routes as home
 from cohortium_web.pages.onboarding import routes as onboarding
 from cohortium_web.pages.patient import routes as patient
+from cohortium_web.pages.pseudonymised import routes as pseudonymised
 from cohortium_web.pages.rates import routes as rates
 from cohortium_web.pages.registry import routes as registry
 from cohortium_web.pages.sign_in import account, demo, provider
@@ -50,6 +51,8 @@ PUBLIC = frozenset(
     {
         "/healthz",
         "/readyz",
+        "/.well-known/smart-configuration",
+        "/oauth/token",
         "/sign-in",
         "/sign-in/demo",
         "/sign-in/to/{tenant}",
@@ -68,12 +71,14 @@ PUBLIC = frozenset(
 
 _ROUTED = (
     health,
+    programs,
     sign_in,
     provider,
     account,
     home,
     registry,
     rates,
+    pseudonymised,
     aggregates,
     patient,
     break_glass,

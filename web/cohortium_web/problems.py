@@ -42,7 +42,8 @@ def show_problem(request: Request, error: CohortiumError) -> Response:
     if not _wants_page(request):
         body = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.message}
         extra = {"advice": error.advice, "request_id": number}
-        return JSONResponse({**body, **extra}, error.status, media_type="application/problem+json")
+        headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+        return JSONResponse({**body, **extra}, error.status, headers, media_type="application/problem+json")
     part = "hx-request" in request.headers
     name = "problem_part.html" if part else "problem.html"
     return render_plain(request, name, error.status, title=error.title, error=error, request_id=number)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from cohortium_auth.login import CookieSigner, DemoSignIn, open_cookie_signer
 from cohortium_auth.login.limits import Limits
 from cohortium_auth.login.oidc import ProviderNetwork
+from cohortium_auth.login.programs import AccessTokens
 from cohortium_auth.policy import read_policies
 from cohortium_platform.database import Database
 from cohortium_platform.errors import BadSettings, CohortiumError
@@ -34,6 +35,7 @@ class Site:
         self.results = ResultReader(threads=1)
         self.providers = ProviderNetwork(loopback=settings.demo)
         self._signer: CookieSigner | None = None
+        self._access_tokens: AccessTokens | None = None
 
     def open(self) -> None:
         """Refuse to serve as a role that sees past row-level security; read keys, policies and each tenant's registries
@@ -58,6 +60,13 @@ class Site:
         if self._signer is None:
             raise CohortiumError("The site was not opened.", "Start it through its lifespan.")
         return self._signer
+
+    @property
+    def access_tokens(self) -> AccessTokens:
+        """Signs and reads what programs are given."""
+        if self._access_tokens is None:
+            self._access_tokens = AccessTokens(self.signer.derived(b"access tokens"))
+        return self._access_tokens
 
     @property
     def limits(self) -> Limits:

@@ -8,6 +8,7 @@ from cohortium_auth.login.demo import DemoSignIn, TenantPeople
 from cohortium_auth.login.people import (
     Holding,
     NewMembership,
+    add_membership,
     add_person,
     end_membership,
     holdings_on,
@@ -40,6 +41,7 @@ __all__ = [
     "SignedIn",
     "Standing",
     "TenantPeople",
+    "add_membership",
     "add_person",
     "change_session",
     "end_membership",

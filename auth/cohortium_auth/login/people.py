@@ -14,7 +14,16 @@ from cohortium_auth.login.roles import Role
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, NotFound
 
-__all__ = ["Holding", "NewMembership", "add_person", "end_membership", "holdings_on", "names_of", "roles_of"]
+__all__ = [
+    "Holding",
+    "NewMembership",
+    "add_membership",
+    "add_person",
+    "end_membership",
+    "holdings_on",
+    "names_of",
+    "roles_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +57,29 @@ def add_person(session: Session, display_name: str, memberships: Iterable[NewMem
     session.add(person)
     session.flush()
     for given in memberships:
-        if given.end is not None and given.end < given.start:
-            raise BadInput("A role ends before it begins.", "Give a last day on or after the first.")
-        session.add(
-            Membership(
-                tenant_id=person.tenant_id,
-                person_id=person.id,
-                role=given.role,
-                organisation=given.organisation,
-                start_date=given.start,
-                end_date=given.end,
-            )
-        )
-    session.flush()
+        add_membership(session, person.id, given)
     return person.id
+
+
+def add_membership(session: Session, person_id: UUID, given: NewMembership) -> UUID:
+    """Give somebody a role; returns the membership's id. Raises `NotFound`, and `BadInput` when it ends before it
+    begins.
+    """
+    if given.end is not None and given.end < given.start:
+        raise BadInput("A role ends before it begins.", "Give a last day on or after the first.")
+    if session.get(Person, (tenant_of(session), person_id)) is None:
+        raise NotFound("There is no such person.")
+    membership = Membership(
+        tenant_id=tenant_of(session),
+        person_id=person_id,
+        role=given.role,
+        organisation=given.organisation,
+        start_date=given.start,
+        end_date=given.end,
+    )
+    session.add(membership)
+    session.flush()
+    return membership.id
 
 
 def end_membership(session: Session, membership_id: UUID, last_day: date) -> None:

@@ -20,6 +20,9 @@ from cohortium_web.cli import (
     opt_outs,
     organisations,
     packs,
+    people,
+    programs,
+    providers,
     records,
     refreshing,
     registries,
@@ -39,6 +42,9 @@ app = typer.Typer(
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(organisations.app, name="organisation")
 app.add_typer(packs.app, name="pack")
+app.add_typer(people.app, name="person")
+app.add_typer(providers.app, name="provider")
+app.add_typer(programs.app, name="program")
 app.add_typer(audit.app, name="audit")
 app.add_typer(opt_outs.app, name="opt-outs")
 for module in (service, synthetic, records, registries, refreshing, demo):

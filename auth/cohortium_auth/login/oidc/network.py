@@ -22,8 +22,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from cohortium_auth.login.oidc.providers import OpenedProvider, may_be_asked
-from cohortium_auth.login.oidc.tokens import PublicKey
 from cohortium_auth.login.refusals import SignInRefused
+from cohortium_auth.login.signatures import PublicKey
 from cohortium_platform.errors import Unavailable
 
 __all__ = ["Granted", "Metadata", "ProviderNetwork"]
@@ -91,9 +91,13 @@ class ProviderNetwork:
         promised = found.get("authorization_response_iss_parameter_supported") is True
         return Metadata(**texts, says_issuer=promised)
 
-    def keys(self, provider: OpenedProvider) -> _ProviderKeys:
-        """The provider's public keys, as `tokens.Keys`."""
-        return _ProviderKeys(self, self.metadata(provider).jwks_uri)
+    def keys(self, provider: OpenedProvider) -> _PublishedKeys:
+        """The provider's public keys, as `signatures.Keys`."""
+        return self.published_keys(self.metadata(provider).jwks_uri)
+
+    def published_keys(self, url: str) -> _PublishedKeys:
+        """The public keys that somebody publishes at an address, as `signatures.Keys`."""
+        return _PublishedKeys(self, url)
 
     def authorization_url(self, provider: OpenedProvider, redirect: str, **asked: str) -> str:
         """Where to send the browser; `asked` holds `state`, `nonce` and `code_verifier`."""
@@ -145,7 +149,8 @@ class ProviderNetwork:
                 kept = _Kept(self._fetch(url, {}), time.monotonic())
             except (httpx2.HTTPError, ValueError) as failure:
                 raise Unavailable(
-                    "Your sign-in service does not answer.", "Try again in a minute, or tell your administrator."
+                    "A service that signs people in does not answer.",
+                    "Try again in a minute, or tell your administrator.",
                 ) from failure
             with self._lock:
                 self._kept[url] = kept
@@ -169,8 +174,8 @@ class ProviderNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class _ProviderKeys:
-    """The keys of one provider; `tokens.Keys`."""
+class _PublishedKeys:
+    """The keys at one address; `signatures.Keys`."""
 
     network: ProviderNetwork
     url: str

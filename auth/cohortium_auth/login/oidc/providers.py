@@ -13,8 +13,9 @@ from sqlmodel import Session, col, select
 
 from cohortium_auth.login.oidc.kinds import Kind, Rules
 from cohortium_auth.login.oidc.models import SignInProvider
-from cohortium_auth.login.oidc.tokens import ALGORITHMS, Expected
+from cohortium_auth.login.oidc.tokens import Expected
 from cohortium_auth.login.roles import Role
+from cohortium_auth.login.signatures import ALGORITHMS
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, Conflict, NotFound
 from cohortium_platform.keys import TenantKeys
