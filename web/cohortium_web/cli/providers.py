@@ -70,7 +70,9 @@ def add(  # noqa: PLR0913 - each is an option of the command
     job_role: Annotated[
         list[str] | None, typer.Option("--job-role", help="For Care Identity: R8000=clinician and so on.")
     ] = None,
-    level: Annotated[list[str] | None, typer.Option("--level", help="The level an acr stands for: ACR=2.")] = None,
+    level: Annotated[
+        list[str] | None, typer.Option("--level", help="The level an acr stands for: ACR=2; *=2 for every sign-in.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a provider. The private key or secret is sealed under the tenant's key and never shown."""

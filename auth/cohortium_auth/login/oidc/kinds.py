@@ -21,6 +21,7 @@ __all__ = ["LEAST_IDENTITY_ASSURANCE", "Kind", "NationalRole", "Rules", "Vouched
 LEAST_IDENTITY_ASSURANCE = 3
 """Care Identity's identity assurance level of somebody whose identity was checked in person or as well as that."""
 _TWO_FACTORS = 2
+EVERYBODY = "*"
 
 
 class Kind(enum.StrEnum):
@@ -44,7 +45,8 @@ class Rules:
     """What a tenant demands of a provider's claims.
 
     `directory` is the Entra tenant (`tid`) whose people are meant. `roles` maps a national job role code, whole
-    (`S8000:G8000:R8000`) or its last part, to a role here. `levels` maps an `acr` to the assurance it stands for.
+    (`S8000:G8000:R8000`) or its last part, to a role here. `levels` maps an `acr` to the assurance it stands for, and
+    `EVERYBODY` to what the provider demands of every sign-in without saying so in its tokens.
     """
 
     least_assurance: int = 1
@@ -131,11 +133,11 @@ def _read_cis2(rules: Rules, token: Mapping[str, object], userinfo: Mapping[str,
 
 def _assurance(rules: Rules, token: Mapping[str, object]) -> int:
     """The assurance of a sign-in: what its `acr` stands for, else two factors where `amr` says so."""
-    by_acr = (rules.levels or {}).get(_text(token, "acr"))
-    if by_acr is not None:
+    levels = rules.levels or {}
+    if (by_acr := levels.get(_text(token, "acr"))) is not None:
         return by_acr
     methods = token.get("amr")
-    return _TWO_FACTORS if isinstance(methods, list) and "mfa" in methods else 1
+    return _TWO_FACTORS if isinstance(methods, list) and "mfa" in methods else levels.get(EVERYBODY, 1)
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:
