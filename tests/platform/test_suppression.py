@@ -170,6 +170,18 @@ def test_one_small_stratum_hides_the_next_smallest_with_it() -> None:
     assert met(made, "A") == 75, "50 and, of both hidden, 23 to the nearest 5"
 
 
+def test_values_that_nobody_has_are_nought_and_hide_nothing() -> None:
+    made = strata({("A", "old"): 50, ("A", "young"): 20, ("A", "not known"): 0}, ["old", "young", "not known"])
+    assert [met(made, "A", value) for value in ("old", "young", "not known")] == [50, 20, 0]
+
+
+def test_values_taken_together_are_one_figure() -> None:
+    made = strata({("A", "f"): 50, ("A", "m"): 20, ("A", "other"): 3}, ["f", "m", "other"])
+    (together,) = made.taken_together()
+    assert together == (frozenset({"m", "other"}),)
+    assert made.together("A", together).by_status[Status.MET].value == 25
+
+
 def test_one_practice_with_a_small_stratum_hides_the_next_smallest_practice_with_it() -> None:
     counts = {"A": {"f": 40, "m": 40}, "B": {"f": 20, "m": 20}, "C": {"f": 30, "m": 2}}
     paths = {practice: ("I", "L", "U1", practice) for practice in counts}

@@ -162,8 +162,11 @@ def attack(seed: int, status: Status, outcome: Outcome) -> None:
                 attacker.know_published(names, value)
         for inside in nodes(paths):
             for key, names in cells_of(found, inside, axes):
-                if made.figure(inside, key).value is None:
+                figure = made.figure(inside, key)
+                if figure.value is None:
                     open_cells.append(names)
+                elif figure.value == 0:
+                    attacker.know(names, 0, 0)
                 else:
                     outcome.shown += 1
     outcome.practices += [attacker.width(of_practice[practice], 7) for practice in sorted(hidden)]

@@ -148,7 +148,7 @@ _COUNTS_OF_SOME = """
     {} WHERE $indicator IS NULL OR indicator = $indicator GROUP BY ALL ORDER BY ALL
 """
 _SPLIT = """
-    SELECT practice, statuses[$position], list_transform($strata::INTEGER[], x -> coalesce(strata[x], '')), count(*)
+    SELECT practice, statuses[$position], [coalesce(strata[p], '') FOR p IN $axes::INTEGER[]], count(*)
     {} GROUP BY ALL ORDER BY ALL
 """
 _PARAMETER = re.compile(r"\$(\w+)")
@@ -287,7 +287,7 @@ class RegistryResults:
         parameters = {
             **self._scopes[ResultKind.LIST],
             "position": _position(self.evaluation.indicators, indicator, "indicator"),
-            "strata": [_position(self.evaluation.stratifiers, name, "stratifier") for name in stratifiers],
+            "axes": [_position(self.evaluation.stratifiers, name, "stratifier") for name in stratifiers],
         }
         rows = self._reader.rows(_SPLIT.format(self._scoped), parameters)
         return {

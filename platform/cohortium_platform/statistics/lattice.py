@@ -92,18 +92,26 @@ class Month:
 @dataclass(frozen=True, slots=True)
 class Split:
     """Counts of one status split by stratifiers, as they may be published: for sets of practices that do not overlap a
-    figure for each combination of classes. A class with several values shows that they are hidden, each by itself.
+    figure for each combination of classes. A class with several values shows that they are hidden, each by itself;
+    `empty` are, for each stratifier, the values that nobody has whatever their status.
     """
 
     publication: Publication
+    empty: Sequence[_Class] = ()
     classes: Sequence[Sequence[_Class]] = ()
     blocks: Sequence[tuple[frozenset[str], Mapping[tuple[_Class, ...], int]]] = ()
 
     def figure(self, inside: Collection[str], key: Key) -> Published:
         """The figure of one combination of values in some practices; nought where there is nobody at all."""
+        if any(value in empty for value, empty in zip(key, self.empty, strict=False)):
+            return Published(0)
+        return self.together(inside, tuple(frozenset({value}) for value in key))
+
+    def together(self, inside: Collection[str], classes: tuple[_Class, ...]) -> Published:
+        """The same of values that are taken together."""
         if self.publication.nobody.issuperset(inside):
             return Published(0)
-        return self._sum(inside, tuple(frozenset({value}) for value in key))
+        return self._sum(inside, classes)
 
     def total(self, inside: Collection[str]) -> Published:
         """The sum of all figures, those of hidden values taken together included."""
@@ -129,6 +137,15 @@ class Stratified:
         """The row of one combination of values in some practices."""
         return Figures({status: made.figure(inside, key) for status, made in self.splits.items()})
 
+    def taken_together(self) -> Sequence[tuple[_Class, ...]]:
+        """Combinations of which some values are hidden and shown in one figure with others, for some status."""
+        found = {key for made in self.splits.values() for key in product(*made.classes) if any(len(c) > 1 for c in key)}
+        return sorted(found, key=lambda key: [sorted(each) for each in key])
+
+    def together(self, inside: Collection[str], classes: tuple[_Class, ...]) -> Figures:
+        """The row of values taken together."""
+        return Figures({status: made.together(inside, classes) for status, made in self.splits.items()})
+
     def total(self, inside: Collection[str]) -> Figures:
         """The row of all values together, which is the sum of the figures shown and of those taken together."""
         return Figures({status: made.total(inside) for status, made in self.splits.items()})
@@ -138,10 +155,12 @@ def split(month: Month, cells: Mapping[tuple[str, Status, Key], int], values: Se
     """Split a month by stratifiers. `cells` are true counts by practice, status and value of each stratifier; `values`
     lists for each stratifier what it can be.
     """
+    had = [key for (practice, _, key), people in cells.items() if people and practice in month.paths]
+    empty = [frozenset(each) - {key[axis] for key in had} for axis, each in enumerate(values)]
     made = {}
     for status, publication in month.publications.items():
-        own = {(p, key): n for (p, of, key), n in cells.items() if of is status and p in month.paths}
-        made[status] = _Splitter(publication, own, month.policy.threshold).split(values)
+        own = {(p, key): n for (p, of, key), n in cells.items() if n and of is status and p in month.paths}
+        made[status] = _Splitter(publication, own, month.policy.threshold).split(values, empty)
     return Stratified(made)
 
 
@@ -153,18 +172,21 @@ class _Splitter:
     cells: Mapping[tuple[str, Key], int]
     threshold: int
 
-    def split(self, values: Sequence[Sequence[str]]) -> Split:
-        not_split = Split(self.publication)
+    def split(self, values: Sequence[Sequence[str]], empty: Sequence[_Class]) -> Split:
+        not_split = Split(self.publication, empty)
         everyone = self.publication.settled(self.publication.paths) - self.publication.nobody
         if not everyone:
             return not_split
-        classes = [self._classes(everyone, axis, each) for axis, each in enumerate(values)]
-        if any(len(each) < 2 for each in classes):  # noqa: PLR2004 - one class is no split
+        classes = [
+            self._classes(everyone, axis, [value for value in each if value not in empty[axis]])
+            for axis, each in enumerate(values)
+        ]
+        if not all(each and len(each[0]) == 1 for each in classes):
             return not_split
         merged = self._filled(everyone, classes)
         if merged is None:
             return not_split
-        return Split(self.publication, merged, self._blocks(everyone, 0, merged))
+        return Split(self.publication, empty, merged, self._blocks(everyone, 0, merged))
 
     def _classes(self, practices: frozenset[str], axis: int, values: Sequence[str]) -> list[_Class]:
         """Values that are told apart, and one class of all that are too small, with enough others that none of them can
@@ -180,13 +202,12 @@ class _Splitter:
             return [frozenset({value}) for value in people]
         total = sum(people[value] for value in together)
         safe = self.threshold < total <= self.threshold * (len(together) - 1)
-        while not safe:
+        if not safe:
             rest = people.keys() - together
             if not rest:
                 return []
             smallest = min(people[value] for value in rest)
             together |= {value for value in rest if people[value] == smallest}
-            safe = True
         return [*(frozenset({value}) for value in people if value not in together), frozenset(together)]
 
     def _sums(self, practices: Collection[str], classes: Sequence[Sequence[_Class]]) -> dict[tuple[_Class, ...], int]:

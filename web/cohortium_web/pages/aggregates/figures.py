@@ -80,16 +80,20 @@ def by_stratifier(family: Family, wanted: Wanted, month: Month, made: Stratified
     rows: list[list[Cell]] = []
     shown: list[Figures] = []
     for code in sorted(names, key=lambda code: (family.asking.name_of(code), code)):
-        found = {key: made.figures(names[code], key) for key in product(*labels)}
+        found = {
+            tuple(label[value] for label, value in zip(labels, key, strict=True)): made.figures(names[code], key)
+            for key in product(*labels)
+        }
+        for classes in made.taken_together():
+            words = (_together(label, group) for label, group in zip(labels, classes, strict=True))
+            found[tuple(words)] = made.together(names[code], classes)
         head = _organisation(family, wanted, code)
         if all(cell.value is None for figures in found.values() for cell in figures.cells):
             hidden = made.figures((), ())
             rows.append([head, *(Cell("Every group") for _ in labels), *_cells(hidden)])
             continue
         shown += found.values()
-        for key, figures in found.items():
-            words = (Cell(label[value]) for label, value in zip(labels, key, strict=True))
-            rows.append([head, *words, *_cells(figures)])
+        rows += [[head, *(Cell(word) for word in words), *_cells(figures)] for words, figures in found.items()]
     total = made.total(frozenset(month.paths) & family.reach)
     foot = [("Hidden above, taken together", _beyond(total, shown)), ("Everything in your reach", total)]
     titles = " and ".join(each.title.lower() for each in wanted.stratifiers)
@@ -127,6 +131,11 @@ def by_month(family: Family, indicator: Indicator, organisation: str, months: Ma
         "This organisation has no practices in your reach.",
         has_json=True,
     )
+
+
+def _together(label: Mapping[str, str], values: frozenset[str]) -> str:
+    """What values taken together are called, in the order that the pack gives them."""
+    return " or ".join(words for value, words in label.items() if value in values)
 
 
 def _name(family: Family, wanted: Wanted) -> str:

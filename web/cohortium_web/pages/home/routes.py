@@ -38,6 +38,7 @@ WILL_SEE: Mapping[Role, str] = {
 
 
 _SEES_PATIENTS = frozenset({Role.CLINICIAN, Role.CARE_COORDINATOR})
+_SEES_COUNTS = frozenset({Role.ICB_ANALYST, Role.PROGRAMME_LEAD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,15 @@ class Card:
     records_to: Sequence[RecordsTo]
 
 
+@dataclass(frozen=True, slots=True)
+class CountedCard:
+    """A registry of which this role sees suppressed counts; it says nothing of people."""
+
+    title: str
+    href: str
+    practices: int
+
+
 @router.get("/")
 def home(asking: Annotated[Asking, requires(Action.SEE_HOME)]) -> Response:
     """Show the home page of the role."""
@@ -60,14 +70,26 @@ def home(asking: Annotated[Asking, requires(Action.SEE_HOME)]) -> Response:
     shown = [card for card in cards if card is not None]
     practices = frozenset[str]().union(*(asking.reach_of(pack).practices for pack in asking.registries))
     detail = {card.title: card.people for card in shown}
+    counted = _counted(asking)
     asking.record("home", practices=sorted(practices), detail={"people": detail} if detail else None)
     return asking.page(
         "home/home.html",
         cards=shown,
+        counted=counted,
         practices=len(practices),
         sees_patients=asking.who.role in _SEES_PATIENTS,
         will_see=WILL_SEE[asking.who.role],
     )
+
+
+def _counted(asking: Asking) -> Sequence[CountedCard]:
+    """Registries whose counts this role may see."""
+    if asking.who.role not in _SEES_COUNTS:
+        return []
+    return [
+        CountedCard(found.title, f"/aggregates/{pack}/", len(asking.reach_of(pack, Action.VIEW_AGGREGATES).practices))
+        for pack, found in asking.counted.items()
+    ]
 
 
 def _card(asking: Asking, pack: str) -> Card | None:
