@@ -174,6 +174,10 @@ def test_other_purposes_need_an_approval_of_that_purpose_registry_and_level(sess
     research = {(role, kind, Purpose.RESEARCH) for role in CARERS for kind in SOME_KINDS}
     assert _allowed(session, Action.VIEW_AGGREGATES, "cancer-care") == leads
     assert _allowed(session, Action.VIEW_AGGREGATES, "other") == set()
+    assert _allowed(session, Action.EXPORT_PSEUDONYMISED, "cancer-care") == set()
+    _approve(session, Level.PSEUDONYMISED, Purpose.PLANNING)
+    analysts = {(Role.ICB_ANALYST, kind, Purpose.PLANNING) for kind in SOME_KINDS}
+    assert _allowed(session, Action.EXPORT_PSEUDONYMISED, "cancer-care") == analysts
     for action in RECORD_ACTIONS:
         assert _allowed(session, action, "cancer-care") == DIRECT_CARE | research
         assert _allowed(session, action, "other") == DIRECT_CARE

@@ -132,6 +132,11 @@ class Asking:
         """The registries of which this person may see suppressed counts, by pack."""
         return self._reached(Action.VIEW_AGGREGATES)
 
+    @cached_property
+    def pseudonymised(self) -> Mapping[str, Registered]:
+        """The registries of which this person may take rows under pseudonyms, by pack."""
+        return self._reached(Action.EXPORT_PSEUDONYMISED)
+
     def _reached(self, action: Action) -> Mapping[str, Registered]:
         everything = self.site.definitions.of_tenant(self.session)
         return {pack: found for pack, found in everything.items() if self.reach_of(pack, action).practices}

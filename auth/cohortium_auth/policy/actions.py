@@ -19,6 +19,7 @@ class Action(enum.StrEnum):
     VIEW_PATIENT = "view-patient"
     EXPORT_LIST = "export-list"
     VIEW_AGGREGATES = "view-aggregates"
+    EXPORT_PSEUDONYMISED = "export-pseudonymised"
     BREAK_GLASS = "break-glass"
     REQUEST_APPROVAL = "request-approval"
     VIEW_ACCESS_MATRIX = "view-access-matrix"
@@ -40,6 +41,7 @@ LEVELS: Mapping[Action, Level] = {
     Action.VIEW_PATIENT: Level.IDENTIFIABLE,
     Action.EXPORT_LIST: Level.IDENTIFIABLE,
     Action.VIEW_AGGREGATES: Level.AGGREGATE,
+    Action.EXPORT_PSEUDONYMISED: Level.PSEUDONYMISED,
 }
 """How near to a person an action comes, for what is not direct care."""
 
@@ -54,6 +56,8 @@ class Obligation(enum.StrEnum):
     """The audit entry names, by keyed hash, every patient whose details the answer holds."""
     SUPPRESS = "suppress"
     """Only counts leave, after disclosure control."""
+    PSEUDONYMISE = "pseudonymise"
+    """Rows leave under pseudonyms of the approval's own, with ages in bands and months for days."""
     APPLY_OPT_OUTS = "apply-opt-outs"
     """Patients who opted out are left out before anything is counted or listed."""
     ACTIVE_RELATIONSHIP = "active-relationship"

@@ -170,7 +170,7 @@ def _table(asking: Asking, uses: Sequence[Use], leads_to: str) -> Table:
     people = names_of(asking.session)
     rows = [
         [
-            Cell(use.approval.title, href=f"{leads_to}{use.approval.id}/" if leads_to else ""),
+            Cell(use.approval.title, href=f"{leads_to}{use.approval.id}/" if leads_to else _use_of(asking, use)),
             Cell(use.state, tag=_TAGS[use.state]),
             Cell(use.approval.purpose),
             Cell(use.approval.pack),
@@ -184,6 +184,18 @@ def _table(asking: Asking, uses: Sequence[Use], leads_to: str) -> Table:
         for use in uses
     ]
     return Table("approvals", "Approvals of data uses", _COLUMNS, rows, "There are no approvals here.")
+
+
+def _use_of(asking: Asking, use: Use) -> str:
+    """Where an approval in force is used by somebody acting for its purpose; nowhere for any other."""
+    approval = use.approval
+    if use.state is not State.IN_FORCE or approval.purpose != asking.who.purpose:
+        return ""
+    if approval.level == Level.AGGREGATE and approval.pack in asking.counted:
+        return f"/aggregates/{approval.pack}/"
+    if approval.level == Level.PSEUDONYMISED and approval.pack in asking.pseudonymised:
+        return f"/registries/{approval.pack}/pseudonymised/"
+    return f"/registries/{approval.pack}/" if approval.pack in asking.registries else ""
 
 
 def _whom(asking: Asking, use: Use, people: Mapping[UUID, str]) -> str:
