@@ -31,6 +31,7 @@ from cohortium_web.pages.governance import (
     patterns,
     proofs,
     rules,
+    sensitive,
 )
 from cohortium_web.pages.home import routes as home
 from cohortium_web.pages.onboarding import routes as onboarding
@@ -92,6 +93,7 @@ _ROUTED = (
     history,
     openings,
     opt_outs,
+    sensitive,
     rules,
     onboarding,
 )

@@ -14,9 +14,10 @@ from uuid import UUID
 from sqlmodel import Session
 
 from cohortium_platform.database import tenant_of
-from cohortium_plugins.model import Definition, nodes
+from cohortium_plugins.model import Code, Definition, nodes
 from cohortium_plugins.pack import Pack
 from cohortium_tenants.packs import TenantDefinition, definition_of, enabled_packs, local_codes
+from cohortium_tenants.sensitive import list_version
 from cohortium_web.words import plain_term
 
 __all__ = ["Definitions", "KnownCode", "Registered"]
@@ -33,10 +34,13 @@ class KnownCode:
 
 @dataclass(frozen=True)
 class Registered:
-    """A pack as a tenant runs it, with every code that its codelists know."""
+    """A pack as a tenant runs it, with every code that its codelists know. `withheld` are those that are sensitive: no
+    codelist holds them any more, and only the practice that recorded one is shown its entries.
+    """
 
     of_tenant: TenantDefinition
     codes: Mapping[int, KnownCode]
+    withheld: Mapping[int, KnownCode]
 
     @property
     def pack(self) -> Pack:
@@ -69,13 +73,13 @@ class Definitions:
     def of_tenant(self, session: Session) -> Mapping[str, Registered]:
         """Every registry of the session's tenant, by pack."""
         tenant = tenant_of(session)
-        codes = local_codes(session)
+        codes, sensitive = local_codes(session), list_version(session)
         found = {}
         for enabled in enabled_packs(session):
             local = [
                 (code.codelist, code.code, code.term, code.category) for code in codes if code.pack == enabled.pack
             ]
-            version = json.dumps([enabled.definition_hash, enabled.parameters, local], sort_keys=True)
+            version = json.dumps([enabled.definition_hash, enabled.parameters, local, sensitive], sort_keys=True)
             kept = self._kept.get((tenant, enabled.pack))
             if kept is None or kept[0] != version:
                 kept = (version, _registered(definition_of(session, enabled.pack)))
@@ -87,13 +91,18 @@ class Definitions:
 
 def _registered(definition: TenantDefinition) -> Registered:
     groups = _groups_of_codelists(definition.definition)
+    codes = {name: codelist.codes for name, codelist in definition.definition.codelists.items()}
+    return Registered(definition, _known(codes, groups), _known(definition.withheld, groups))
+
+
+def _known(codelists: Mapping[str, Iterable[Code]], groups: Mapping[str, frozenset[str]]) -> Mapping[int, KnownCode]:
     found: dict[int, KnownCode] = {}
-    for codelist in definition.definition.codelists.values():
-        for code in codelist.codes:
+    for name, codes in codelists.items():
+        for code in codes:
             before = found.get(code.code, KnownCode("", frozenset(), code.local))
             term = before.term or plain_term(code.term)
-            found[code.code] = KnownCode(term, before.groups | groups.get(codelist.name, frozenset()), code.local)
-    return Registered(definition, found)
+            found[code.code] = KnownCode(term, before.groups | groups.get(name, frozenset()), code.local)
+    return found
 
 
 def _groups_of_codelists(definition: Definition) -> Mapping[str, frozenset[str]]:

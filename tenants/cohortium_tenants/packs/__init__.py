@@ -7,12 +7,22 @@ from cohortium_tenants.packs.service import (
     definition_of,
     enable_pack,
     enabled_packs,
+    find_pack,
     local_codes,
 )
-from cohortium_tenants.packs.tasks import EVALUATE, REFRESH, EvaluatePack, RefreshPack, ask_to_refresh
+from cohortium_tenants.packs.tasks import (
+    EVALUATE,
+    EVALUATE_ANEW,
+    REFRESH,
+    EvaluatePack,
+    RefreshPack,
+    ask_to_refresh,
+    publishing,
+)
 
 __all__ = [
     "EVALUATE",
+    "EVALUATE_ANEW",
     "REFRESH",
     "EnabledPack",
     "EvaluatePack",
@@ -24,5 +34,7 @@ __all__ = [
     "definition_of",
     "enable_pack",
     "enabled_packs",
+    "find_pack",
     "local_codes",
+    "publishing",
 ]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import cast
 
@@ -24,17 +24,30 @@ from cohortium_plugins.model.serialise import Json, bind, content_hash, scalar_f
 from cohortium_plugins.pack import Pack
 from cohortium_plugins.snomed import is_concept_id
 from cohortium_tenants.packs.models import EnabledPack, LocalCode
+from cohortium_tenants.sensitive import list_version, sensitive_codes
 
-__all__ = ["TenantDefinition", "add_local_code", "definition_of", "enable_pack", "enabled_packs", "local_codes"]
+__all__ = [
+    "TenantDefinition",
+    "add_local_code",
+    "definition_of",
+    "enable_pack",
+    "enabled_packs",
+    "find_pack",
+    "local_codes",
+]
 
 
 @dataclass(frozen=True)
 class TenantDefinition:
-    """A pack as one tenant runs it: parameters bound, local codes in place."""
+    """A pack as one tenant runs it: parameters bound, local codes in place, sensitive codes taken out of every codelist
+    so that nothing depends on them. `withheld` gives those, by codelist; `sensitive_version` is the list's.
+    """
 
     pack: Pack
     definition: Definition
     parameters: Mapping[str, Scalar]
+    withheld: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)
+    sensitive_version: int = 0
 
     @cached_property
     def hash(self) -> str:
@@ -139,5 +152,23 @@ def definition_of(session: Session, pack_id: str) -> TenantDefinition:
     for local in local_codes(session, pack_id):
         code = Code(local.code, local.term, local.category, local=True)
         additions[local.codelist] = (*additions.get(local.codelist, ()), code)
-    bound = bind(pack.definition, parameters, additions)
-    return TenantDefinition(pack, bound, parameters)
+    bound, version = bind(pack.definition, parameters, additions), list_version(session)
+    if not version:
+        return TenantDefinition(pack, bound, parameters)
+    safe, withheld = _without(bound, sensitive_codes(session))
+    return TenantDefinition(pack, safe, parameters, withheld, version)
+
+
+def _without(definition: Definition, codes: Collection[int]) -> tuple[Definition, Mapping[str, tuple[Code, ...]]]:
+    """The definition as if no codelist had ever held these codes, and what each held of them."""
+    withheld = {
+        name: found
+        for name, codelist in definition.codelists.items()
+        if (found := tuple(code for code in codelist.codes if code.code in codes))
+    }
+    safe = {
+        name: replace(definition.codelists[name], codes=tuple(c for c in codelist.codes if c.code not in codes))
+        for name, codelist in definition.codelists.items()
+        if name in withheld
+    }
+    return replace(definition, codelists={**definition.codelists, **safe}), withheld

@@ -26,6 +26,7 @@ from cohortium_web.cli import (
     records,
     refreshing,
     registries,
+    sensitive,
     service,
     synthetic,
     tenants,
@@ -47,6 +48,7 @@ app.add_typer(providers.app, name="provider")
 app.add_typer(programs.app, name="program")
 app.add_typer(audit.app, name="audit")
 app.add_typer(opt_outs.app, name="opt-outs")
+app.add_typer(sensitive.app, name="sensitive")
 for module in (service, synthetic, records, registries, refreshing, demo):
     module.add_to(app)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from cohortium_platform.errors import NotFound
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_platform.ingest.target import Requester
 from cohortium_platform.migrations import migrate
-from cohortium_platform.records import snapshot_current, sources
+from cohortium_platform.records import RecordStore, snapshot_current, sources
 from cohortium_platform.results import RegistryResults, ResultReader, ResultStore
 from cohortium_platform.settings import load_settings
 from cohortium_platform.synthetic import SUPPORT_DISCUSSED
@@ -29,7 +30,7 @@ from cohortium_plugins.importing import ImportOptions
 from cohortium_tenants.demo import DEMO_TENANTS, NORTH_LONDON, DemoTenant, build_demo_tenant
 from cohortium_tenants.loading import LoadOptions, load_delivery
 from cohortium_tenants.organisations import load_graph
-from cohortium_tenants.packs import add_local_code, definition_of, enable_pack, enabled_packs
+from cohortium_tenants.packs import add_local_code, definition_of, enable_pack, enabled_packs, publishing
 from cohortium_tenants.tenants import Tenant
 from cohortium_web.cli.context import DEMO_FOLDER, Place, open_place
 from cohortium_web.cli.output import AsJson, Output
@@ -38,6 +39,7 @@ from cohortium_web.cli.registries import request_of
 from cohortium_web.cli.service import run_site
 from cohortium_web.cli.synthetic import make_population, population
 from cohortium_web.demo import INDEX_DATE, LOCAL_CODE, DemoPlaces, begin, demo_environment, remove_demo, stop_demo
+from cohortium_web.demo_opt_outs import clear_demo_patients
 from cohortium_web.demo_people import add_demo_people
 
 __all__ = ["add_to", "month_ends"]
@@ -101,12 +103,15 @@ def _make_tenant(output: Output, place: Place, plan: DemoTenant, people: int) ->
             if PACK not in [row.pack for row in enabled_packs(session)]:
                 _enable(session)
     _load(output, place, plan, tenant, people)
+    with place.database.tenant(tenant.id) as session:
+        clear_demo_patients(session, RecordStore(place.settings.store_root, tenant.id), ACTOR)
     if not _is_evaluated(place, tenant):
         with output.step(f"{plan.icb}: evaluating {HISTORY_MONTHS} months") as report:
             with place.database.tenant(tenant.id) as session:
                 found = definition_of(session, PACK)
             request = request_of(found, month_ends(INDEX_DATE, HISTORY_MONTHS), None, publish=True, actor=ACTOR)
-            done = evaluate_tenant(place.database, place.settings, tenant.id, request, report)
+            transaction = publishing(found, partial(place.database.tenant, tenant.id))
+            done = evaluate_tenant(place.database, place.settings, tenant.id, request, report, transaction=transaction)
         output.say(f"{plan.icb}: {done.members:,} people in the cancer care registry")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from cohortium_platform.engine.refresh import Refreshed, refresh_tenant
 from cohortium_platform.engine.service import Request
 from cohortium_platform.errors import BadInput
 from cohortium_platform.jobs import JobQueue, enqueue
-from cohortium_tenants.packs import REFRESH, RefreshPack, definition_of, enabled_packs
+from cohortium_tenants.packs import REFRESH, RefreshPack, definition_of, enabled_packs, publishing
 from cohortium_web.cli.context import open_place
 from cohortium_web.cli.output import AsJson, Output
 from cohortium_web.cli.tenants import operator, parse_day
@@ -53,7 +54,10 @@ def refresh(
                 continue
             request = Request(each.pack, each.definition, each.parameters, actor=operator())
             with output.step(f"Refreshing {each.pack.id}") as report:
-                done = refresh_tenant(place.database, place.settings, found.id, request, report, to=day)
+                transaction = publishing(each, partial(place.database.tenant, found.id))
+                done = refresh_tenant(
+                    place.database, place.settings, found.id, request, report, to=day, transaction=transaction
+                )
             show(output, each.pack.id, done)
             document.append(described(each.pack.id, done))
     output.document(document)

@@ -6,6 +6,7 @@ import datetime as dt
 import difflib
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import duckdb
@@ -23,7 +24,8 @@ from cohortium_platform.statistics import rates
 from cohortium_plugins.explain import Step, explain
 from cohortium_plugins.model import Definition, Indicator, Status
 from cohortium_tenants.keys import open_keys
-from cohortium_tenants.packs import TenantDefinition, definition_of, enabled_packs
+from cohortium_tenants.packs import TenantDefinition, definition_of, enabled_packs, publishing
+from cohortium_tenants.sensitive import sensitive_codes, without_codes
 from cohortium_tenants.tenants import list_tenants
 from cohortium_web.asking import patient_hash
 from cohortium_web.cli.context import open_place
@@ -75,7 +77,10 @@ def evaluate_(  # noqa: PLR0913 - each is an option of the command
         shown = publish if publish is not None else not days
         request = request_of(found, days, practice, publish=shown, actor=operator())
         with output.step(f"Evaluating {pack}") as report:
-            done = evaluate_tenant(place.database, place.settings, found_tenant.id, request, report)
+            transaction = publishing(found, partial(place.database.tenant, found_tenant.id))
+            done = evaluate_tenant(
+                place.database, place.settings, found_tenant.id, request, report, transaction=transaction
+            )
     _show(output, done)
 
 
@@ -155,7 +160,7 @@ def explain_(  # noqa: PLR0913 - each is an option of the command
                 detail={"indicator": indicator, "index_date": day.isoformat()},
             )
             record_entry(session, entry)
-            found = explain(definition, wanted, record, day)
+            found = explain(definition, wanted, without_codes(record, sensitive_codes(session)), day)
     output.say(f"[bold]{found.title}[/bold]: {found.result.status.replace('_', ' ')} as at {day}")
     output.say(found.sentence)
     output.say(found.outlook)

@@ -43,6 +43,7 @@ _PAGES = (
     (Action.SEARCH_AUDIT, "/ig/patterns/", "Flagged patterns", "Access that one should look at, and the rule why."),
     (Action.EXPORT_AUDIT, "/ig/proofs/", "Proofs", "Signed checkpoints of the log, to keep and to verify."),
     (Action.MANAGE_OPT_OUTS, "/ig/opt-outs/", "Opt-outs", "Lists of people cleared, and until when they count."),
+    (Action.MANAGE_OPT_OUTS, "/ig/sensitive/", "Sensitive codes", "Codes never shown outside the practice."),
     (
         Action.MANAGE_IG_SETTINGS,
         "/ig/rules/",

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 
 from cohortium_auth.breakglass import open_until
+from cohortium_auth.login import Purpose
 from cohortium_auth.patterns import name_flags
 from cohortium_auth.policy import Decision, Reach
 from cohortium_platform import identities
@@ -20,7 +21,8 @@ from cohortium_platform.errors import NotFound
 from cohortium_platform.identities import Identity
 from cohortium_platform.records import RecordStore
 from cohortium_platform.results import ListRow
-from cohortium_plugins.record import Record, Result
+from cohortium_plugins.record import GP, Record, Result
+from cohortium_tenants.sensitive import sensitive_codes, without_codes
 from cohortium_web.asking import Asking, Refused, patient_hash
 from cohortium_web.pages.patient.views import Banner
 from cohortium_web.pages.references import PatientReferences
@@ -60,18 +62,22 @@ class OpenedPatient:
 
     @cached_property
     def record(self) -> Record:
-        """Their record as the results saw it: the same snapshot."""
+        """Their record as the results saw it: the same snapshot. Entries with sensitive codes are in it only for people
+        of the practice whose own system recorded them, for direct care.
+        """
         asking, results = self.registry.asking, self.registry.results
         with asking.timed("record"):
             store = RecordStore(asking.site.settings.store_root, asking.who.tenant_id)
             source = CatalogueSource(asking.session, store, results.evaluation.snapshot)
-            return load_record(
+            found = load_record(
                 asking.site.results.cursor(),
                 source,
                 self.row.practice,
                 self.row.patient_id,
                 extracts=store.extracts,
             )
+            own = asking.who.purpose is Purpose.DIRECT_CARE and asking.who.organisation == self.row.practice
+            return without_codes(found, sensitive_codes(asking.session), shown_of=GP if own else None)
 
     def banner(self) -> Banner:
         """What stands at the head of their page."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from cohortium_plugins.record import Row
+from cohortium_web.definitions import KnownCode
 from cohortium_web.pages.patient.measures import source_label
 from cohortium_web.pages.patient.opened import OpenedPatient
 from cohortium_web.pages.patient.views import TimelineEntry, TimelineYear
@@ -24,13 +25,15 @@ def timeline_groups(patient: OpenedPatient) -> Sequence[str]:
 
 
 def timeline(patient: OpenedPatient, group: str) -> Sequence[TimelineYear]:
-    """Entries newest first, by year; of one group, or of all when none is named."""
+    """Entries newest first, by year; of one group, or of all when none is named. One of a sensitive code is among them
+    only where the record holds it for who asks, and counts for no measure.
+    """
     entries = sorted(_entries(patient, group), key=lambda entry: entry.day, reverse=True)
     return [TimelineYear(year, list(of_year)) for year, of_year in groupby(entries, key=lambda entry: entry.day.year)]
 
 
 def _entries(patient: OpenedPatient, group: str) -> Iterator[TimelineEntry]:
-    codes, seen = patient.registry.registered.codes, set[tuple[object, ...]]()
+    codes, seen = _known(patient), set[tuple[object, ...]]()
     for row in (row for table in _TABLES for row in patient.record.rows.get(table, ())):
         known = codes.get(row.code or 0)
         same = (row.date, row.code, row.value, row.source)
@@ -39,13 +42,18 @@ def _entries(patient: OpenedPatient, group: str) -> Iterator[TimelineEntry]:
         groups = sorted(known.groups) or [DIAGNOSIS]
         if not group or group in groups:
             seen.add(same)
-            yield _entry(patient, row, groups)
+            yield _entry(patient, row, known.term, groups)
 
 
-def _entry(patient: OpenedPatient, row: Row, groups: Sequence[str]) -> TimelineEntry:
+def _known(patient: OpenedPatient) -> Mapping[int, KnownCode]:
+    registered = patient.registry.registered
+    return {**registered.codes, **registered.withheld}
+
+
+def _entry(patient: OpenedPatient, row: Row, term: str, groups: Sequence[str]) -> TimelineEntry:
     return TimelineEntry(
         day=row.date,
-        term=patient.registry.registered.term(row.code),
+        term=term or str(row.code),
         value=value_with_unit(row.value, row.unit),
         source=source_label(patient, row.source),
         groups=groups,

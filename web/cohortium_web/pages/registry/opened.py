@@ -9,6 +9,7 @@ from datetime import date
 from functools import cached_property
 
 from cohortium_auth.policy import OF_PATIENTS, OF_PRACTICES, Action, PatientScope, Reach, patients_left_in
+from cohortium_platform.errors import NotFound
 from cohortium_platform.records import GP, RecordStore, records_to
 from cohortium_platform.results import RegistryResults, ResultStore
 from cohortium_plugins.model import Indicator
@@ -113,7 +114,13 @@ def open_practices(asking: Asking, registered: Registered, reach: Reach) -> Open
     with asking.timed("results"):
         root, tenant = asking.site.settings.store_root, asking.who.tenant_id
         store = ResultStore(root, tenant)
-        results = RegistryResults(asking.session, asking.site.results, store, registered.pack.id, reach.practices)
+        try:
+            results = RegistryResults(asking.session, asking.site.results, store, registered.pack.id, reach.practices)
+        except NotFound:
+            raise NotFound(
+                "This registry has nothing to show at the moment.",
+                "It was never worked out for these practices, or is being worked out anew. Look again in a while.",
+            ) from None
         if reach.decision.obligations & OF_PATIENTS:
             scope = PatientScope(
                 asking.session,
