@@ -1,4 +1,5 @@
-"""Who can sign in to a demonstration, and what practices share with whom. All of them are made up.
+"""Who can sign in to a demonstration, what practices share with whom, and which uses other than care were approved. All
+of it is made up.
 
 Not here: organisations (`cohortium_tenants.demo`) and records.
 """
@@ -6,12 +7,15 @@ Not here: organisations (`cohortium_tenants.demo`) and records.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 from sqlmodel import Session, select
 
-from cohortium_auth.login import NewMembership, Role, add_person
+from cohortium_auth.approvals import Level, NewApproval, ask_for, decide_on
+from cohortium_auth.ig_settings import change_ig_settings
+from cohortium_auth.login import NewMembership, Purpose, Role, add_person
 from cohortium_auth.login.models import Person
 from cohortium_auth.policy.agreements import share
 from cohortium_platform.audit import SERVICE
@@ -28,8 +32,13 @@ SHARING = (
     OrganisationType.FEDERATION,
     OrganisationType.NEIGHBOURHOOD_TEAM,
     OrganisationType.PLACE,
+    OrganisationType.ICB,
+    OrganisationType.CANCER_ALLIANCE,
 )
-"""What a practice shares with, besides its own staff: everything it belongs to up to its place, not the ICB."""
+"""What a practice shares with, besides its own staff: everything it belongs to. Of the last two nobody sees a patient:
+they are given suppressed counts, under an approval."""
+_APPROVED_FOR = timedelta(days=365)
+_PACK = "cancer-care"
 
 
 def add_demo_people(session: Session) -> None:
@@ -44,8 +53,40 @@ def add_demo_people(session: Session) -> None:
                 share(session, practice, code, start=START, document=DOCUMENT)
     for code in graph.nodes:
         onboard(session, code, on=START, document=DOCUMENT, by=SERVICE)
+    people: dict[tuple[Role, str], list[UUID]] = {}
     for name, roles in _people(graph):
-        add_person(session, name, [NewMembership(role, code, START) for role, code in roles])
+        person = add_person(session, name, [NewMembership(role, code, START) for role, code in roles])
+        for role in roles:
+            people.setdefault(role, []).append(person)
+    _approve(session, people)
+
+
+def _approve(session: Session, people: Mapping[tuple[Role, str], Sequence[UUID]]) -> None:
+    """Counts for the ICB's planning and for the Alliance's evaluation: asked for by who would use them, and agreed to
+    by two IG officers.
+    """
+    change_ig_settings(session, {"officers_to_approve": 2})
+    today = datetime.now(UTC).date()
+    officers = [person for (role, _), found in people.items() if role is Role.IG_OFFICER for person in found]
+    for role, purpose, title in (
+        (Role.ICB_ANALYST, Purpose.PLANNING, "Planning cancer care reviews across the ICB"),
+        (Role.PROGRAMME_LEAD, Purpose.SERVICE_EVALUATION, "Evaluating the Alliance's personalised care programme"),
+    ):
+        organisation, asking = next((code, found[0]) for (held, code), found in people.items() if held is role)
+        wanted = NewApproval(
+            title=title,
+            purpose=purpose,
+            pack=_PACK,
+            level=Level.AGGREGATE,
+            start=today,
+            end=today + _APPROVED_FOR,
+            conditions="Suppressed counts only; not to be joined with other counts of the same people.",
+            documents=["Demonstration DPIA 1"],
+            organisation=organisation,
+        )
+        approval = ask_for(session, wanted, by=asking)
+        for officer in officers:
+            decide_on(session, approval, by=officer, agreed=True, why="Counts are suppressed.", on=today)
 
 
 def _people(graph: OrganisationGraph) -> Iterator[tuple[str, list[tuple[Role, str]]]]:
@@ -73,4 +114,5 @@ def _people(graph: OrganisationGraph) -> Iterator[tuple[str, list[tuple[Role, st
     yield "Owen Fairweather", [(Role.ICB_ANALYST, icbs[0])]
     yield "Helena Marchbank", [(Role.PROGRAMME_LEAD, alliances[0])]
     yield "Idris Penhallow", [(Role.IG_OFFICER, icbs[0])]
+    yield "Rowan Ashdown", [(Role.IG_OFFICER, icbs[0])]
     yield "Nadia Summerfield", [(Role.TENANT_ADMINISTRATOR, icbs[0])]
