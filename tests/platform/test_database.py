@@ -292,6 +292,28 @@ def test_protection_is_refused_for_a_table_nobody_declared() -> None:
         protection_of("undeclared")
 
 
+def test_nothing_in_the_database_sees_more_than_whoever_uses_it(owner_database: Database) -> None:
+    """Views and functions with their owner's rights would be ways round row-level security."""
+    with owner_database.engine.connect() as connection:
+        views = connection.execute(
+            text(
+                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND (relkind = 'm' OR"
+                " (relkind = 'v' AND NOT coalesce(reloptions::text, '') ~ 'security_invoker=(true|on|1)'))"
+            )
+        ).scalars()
+        assert list(views) == []
+        functions = connection.execute(
+            text(
+                "SELECT proname AS name, coalesce(proconfig::text, '') AS settings,"
+                " EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)"
+                " AS open"
+                " FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+            )
+        ).all()
+    assert {row.name for row in functions} == {"audit_open_log", "audit_give_ticket", "audit_tickets_drawn"}
+    assert [row.name for row in functions if "search_path=pg_catalog, pg_temp" not in row.settings or row.open] == []
+
+
 def test_a_database_of_another_build_is_refused(
     settings: Settings, owner_database: Database, make_tenant: Callable[..., Tenant]
 ) -> None:

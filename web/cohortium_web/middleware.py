@@ -1,6 +1,7 @@
 """What every request passes through, as plain ASGI: a number, protective headers, the proof that a form is ours.
 
-Here: three middlewares and their order (`wrap`). Not here: who is asking (`asking`), how an error looks (`problems`).
+Here: three middlewares, and their order with that of `bounds` (`wrap`). Not here: who is asking (`asking`), how an
+error looks (`problems`), how long a request may be (`bounds`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cohortium_platform.errors import BadInput, Forbidden
+from cohortium_platform.errors import CohortiumError, Forbidden
+from cohortium_web.bounds import FORM, Bounded
 from cohortium_web.browser import FORM_FIELD, FORM_HEADER, browser_of, site_of
 from cohortium_web.problems import show_failure, show_problem
 
@@ -44,7 +46,6 @@ HEADERS: Mapping[str, str] = {
 }
 _STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_MOST_FORM_BYTES = 64 * 1024
 _PROGRAMS = re.compile(r"/oauth/token|/sign-in/to/[^/]+/with/[^/]+/logout")
 """Where programs send what proves itself, and no cookie counts: there is nothing that a forged form could borrow."""
 
@@ -52,6 +53,7 @@ _PROGRAMS = re.compile(r"/oauth/token|/sign-in/to/[^/]+/with/[^/]+/logout")
 def wrap(app: FastAPI) -> None:
     """Put the middlewares round an application, outermost last."""
     app.add_middleware(FormProtection)
+    app.add_middleware(Bounded)
     app.add_middleware(ProtectiveHeaders)
     app.add_middleware(RequestNumber)
 
@@ -98,11 +100,11 @@ class RequestNumber:
 
         try:
             await self.app(scope, receive, numbered)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - whatever it is, its words go no further
             # Only its kind and place are logged: a message may quote what somebody typed.
             _log.exception("request %s failed", request_id_of(scope), exc_info=_unspoken(failure))
-            if started:
-                raise
+            if started:  # the server logs it too
+                raise _unspoken(failure) from None
             response = show_failure(Request(scope, receive))
             for name, value in HEADERS.items():
                 response.headers[name] = value
@@ -136,6 +138,8 @@ class ProtectiveHeaders:
                 if https:
                     headers["strict-transport-security"] = _STRICT_TRANSPORT
                 headers.setdefault("cache-control", "no-store")
+                if "location" in headers:
+                    headers["location"] = _relative(headers["location"], scope)
                 headers.add_vary_header("HX-Request")
                 browser = browser_of(scope)
                 if browser.token_given and browser.is_new:
@@ -145,6 +149,17 @@ class ProtectiveHeaders:
             await send(message)
 
         await self.app(scope, receive, protected)
+
+
+def _relative(location: str, scope: Scope) -> str:
+    """An address without the host, when it is that of the request: what a request says of its host is repeated nowhere.
+    Starlette names it when it leads to the same address with a slash.
+    """
+    parts = urlsplit(location)
+    if not parts.netloc or parts.netloc != Headers(scope=scope).get("host"):
+        return location
+    path = "/" + parts.path.lstrip("/")
+    return f"{path}?{parts.query}" if parts.query else path
 
 
 class FormProtection:
@@ -157,19 +172,22 @@ class FormProtection:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in _SAFE or _PROGRAMS.fullmatch(scope["path"]):
+        if scope["type"] != "http" or scope["method"] in _SAFE:
             await self.app(scope, receive, send)
             return
         try:
-            receive = await _checked(scope, receive)
-        except (Forbidden, BadInput) as refused:
+            if _PROGRAMS.fullmatch(scope["path"]):
+                _, receive = await _read_form(receive)
+            else:
+                receive = await _checked(scope, receive)
+        except CohortiumError as refused:
             await show_problem(Request(scope, receive), refused)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
 
 async def _checked(scope: Scope, receive: Receive) -> Receive:
-    """Give a `receive` for the route behind. Raises `Forbidden` and `BadInput`."""
+    """Give a `receive` for the route behind. Raises `Forbidden`, and what `bounds` raises of a body."""
     headers = Headers(scope=scope)
     if not _same_origin(headers):
         raise Forbidden("That form was sent from another site.", "Open the page here and send it again.")
@@ -193,17 +211,20 @@ async def _token(headers: Headers, receive: Receive) -> tuple[str, Receive]:
     """The token of a header or of a form, and a `receive` that gives the form once more."""
     if FORM_HEADER in headers:
         return headers[FORM_HEADER], receive
-    if not headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    if not headers.get("content-type", "").startswith(FORM):
         return "", receive
+    body, receive = await _read_form(receive)
+    return parse_qs(body.decode("utf-8", "replace")).get(FORM_FIELD, [""])[0], receive
+
+
+async def _read_form(receive: Receive) -> tuple[bytes, Receive]:
+    """A whole form, which must not be long, and a `receive` that gives it once more. Raises `BadInput`."""
     body = b""
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > _MOST_FORM_BYTES:
-            raise BadInput("That form is too long.", "Send less at a time.")
         if message["type"] != "http.request" or not message.get("more_body", False):
             break
-    tokens = parse_qs(body.decode("utf-8", "replace")).get(FORM_FIELD, [""])
     given = False
 
     async def again() -> Message:
@@ -213,4 +234,4 @@ async def _token(headers: Headers, receive: Receive) -> tuple[str, Receive]:
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return tokens[0], again
+    return body, again

@@ -27,6 +27,7 @@ _WORDS: Mapping[str, str] = {
     "trust_relationship_days": "Days after a trust's last entry that a patient counts as under its care",
     "notice_days": "Days before its end that an approval or a cleared list is announced",
 }
+_MOST_DIGITS = 9
 
 
 @router.get("/")
@@ -41,7 +42,7 @@ def show_rules(asking: Managing) -> Response:
 @router.post("/")
 def change_rule(asking: Managing, name: Annotated[str, Form()] = "", value: Annotated[str, Form()] = "") -> Response:
     """Change one rule; what was asked for before keeps the rule it was asked under."""
-    if not value.strip().isdecimal():
+    if not value.strip().isdecimal() or len(value) > _MOST_DIGITS:
         raise BadInput("That is no whole number.", "Give it in digits.")
     before = getattr(read_ig_settings(asking.session), name, None)
     change_ig_settings(asking.session, {name: int(value)})

@@ -1,0 +1,125 @@
+"""What a request may be at most: its host, the length of its address and body, and the characters in them.
+
+Here: what is refused before any route, form or database sees it. Not here: proof that a form is ours (`middleware`),
+and what a value means (each page).
+
+A NUL is no character of any name, number or day, and PostgreSQL refuses it as a fault of the program's: so it stops
+here, as a fault of whoever sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cohortium_platform.errors import BadInput, CohortiumError
+from cohortium_web.browser import site_of
+from cohortium_web.problems import show_problem
+
+__all__ = ["FORM", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "TAKEN", "Bounded"]
+
+MOST_BODY_BYTES = 64 * 1024
+"""More than any form here is long."""
+MOST_QUERY_BYTES = 8 * 1024
+FORM = "application/x-www-form-urlencoded"
+TAKEN: Mapping[str, str] = {FORM: "forms of pages, and programs that ask for a token or say that a session is over"}
+"""What a body may be, and why. A page that takes files adds its kind here, and bounds its files."""
+_PROBES = frozenset({"/healthz", "/readyz"})
+"""Asked by load balancers, which name the machine and not the service."""
+
+
+class _TooLong(CohortiumError):  # noqa: N818 - as the errors of the tree are named
+    status: ClassVar[int] = 413
+    title: ClassVar[str] = "That is too long"
+
+
+class _NotTaken(CohortiumError):  # noqa: N818 - the same
+    status: ClassVar[int] = 415
+    title: ClassVar[str] = "That is not taken here"
+
+
+class _Misdirected(CohortiumError):  # noqa: N818 - the same
+    status: ClassVar[int] = 421
+    title: ClassVar[str] = "Not this service"
+
+
+class Bounded:
+    """Refuses a request that is too long, holds a NUL, or was meant for another host."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            headers = Headers(scope=scope)
+            _check_host(scope, headers)
+            _check_address(scope)
+            _check_announced(headers)
+        except CohortiumError as refused:
+            await show_problem(Request(scope, receive), refused)(scope, receive, send)
+            return
+        await self.app(scope, _Counted(receive), send)
+
+
+class _Counted:
+    """A `receive` that raises once more has come than a body may have, announced or not, or a NUL."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._length, self._last = receive, 0, b""
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        self._length += len(body)
+        if self._length > MOST_BODY_BYTES:
+            raise _too_long()
+        if _has_nul(self._last + body):
+            raise BadInput("What was sent holds a character that is none.", "Type it again.")
+        self._last = (self._last + body)[-2:]
+        return message
+
+
+def _check_host(scope: Scope, headers: Headers) -> None:
+    """See that the request was meant for this service, where the service knows its own address."""
+    public_url = site_of(HTTPConnection(scope)).settings.public_url
+    if public_url is None or scope["path"] in _PROBES:
+        return
+    if headers.get("host", "").lower() != urlsplit(public_url).netloc.lower():
+        raise _Misdirected("This service has another address.", "Use the address that you were given.")
+
+
+def _check_address(scope: Scope) -> None:
+    query: bytes = scope["query_string"]
+    if len(query) > MOST_QUERY_BYTES:
+        raise _too_long()
+    if "\0" in scope["path"] or _has_nul(query):
+        raise BadInput("The address holds a character that is none.", "Check the address.")
+
+
+def _check_announced(headers: Headers) -> None:
+    """What the headers say of a body, before any of it is read."""
+    length = headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit()):
+        raise BadInput("That request could not be read.")
+    if len(length) > len(str(MOST_BODY_BYTES)) or int(length) > MOST_BODY_BYTES:
+        raise _too_long()
+    kind = headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    if kind not in TAKEN and (int(length) or "transfer-encoding" in headers):
+        raise _NotTaken("This kind of content is not taken here.", "Send the form of a page.")
+
+
+def _has_nul(text: bytes) -> bool:
+    return b"\0" in text or b"%00" in text
+
+
+def _too_long() -> _TooLong:
+    return _TooLong("That is too long.", "Send less at a time.")
