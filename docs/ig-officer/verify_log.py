@@ -123,7 +123,7 @@ def compare_checkpoints(folder: Path, own: list[tuple[int, bytes]], kept: list[t
 
 def compare_entries(folder: Path, size: int) -> str:
     """Compare each entry with the leaf of its place, up to the first that differs. Returns what was read."""
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     place, leaves = manifest["first"], read_lines(folder / "leaves.txt")
     for _ in range(place):
         next(leaves, None)
@@ -145,8 +145,8 @@ def main() -> int:
     parser.add_argument("--key", help="the public key as you were given it; else the one in the folder is believed")
     parser.add_argument("--kept", type=Path, help="a file with a checkpoint that you kept")
     given = parser.parse_args()
-    key = given.key or (given.folder / "key.txt").read_text()
-    kept = [read_checkpoint(given.kept.read_text(), key)] if given.kept else []
+    key = given.key or (given.folder / "key.txt").read_text(encoding="utf-8")
+    kept = [read_checkpoint(given.kept.read_text(encoding="utf-8"), key)] if given.kept else []
     size = compare_checkpoints(given.folder, read_checkpoints(given.folder, key), [each for each in kept if each])
     read = compare_entries(given.folder, size)
     print("NOT WHOLE" if bad else f"WHOLE: {read}; key {key}")

@@ -7,12 +7,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from cohortium_platform.audit import Entry, record_many
@@ -218,6 +222,54 @@ def test_an_edited_log_whose_leaves_were_made_to_fit_is_seen_by_its_checkpoints(
     second = log.second()
     assert second.returncode == 1
     assert re.search(r"places? 11 to 20", second.stdout)
+
+
+EDITS = st.lists(
+    st.tuples(st.sampled_from(["delete", "copy", "swap", "change"]), st.integers(0, 30), st.integers(0, 30)),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(EDITS, st.booleans())
+def test_any_edit_is_seen_at_the_first_place_it_touches(
+    exported: Log,
+    edits: list[tuple[str, int, int]],
+    knowing: bool,  # noqa: FBT001 - drawn
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(exported.folder, Path(folder) / "log")
+        log = Log(Path(folder) / "log", exported.signer, exported.kept)
+        before = log.lines()
+        after = list(before)
+        for what, one, other in edits:
+            edit(after, what, one % len(after), other % len(after))
+        log.write(after)
+        if knowing:
+            log.rehash()
+        faults = log.verify().faults
+    first = next((n for n, pair in enumerate(zip_longest(before, after)) if pair[0] != pair[1]), None)
+    assert bool(faults) == (first is not None)
+    if first is None:
+        return
+    places = [fault.place if fault.not_before is None else fault.not_before for fault in faults]
+    if not knowing:
+        assert places == [first]
+    elif first < 31:  # checkpoints of 11, 21 and 31 tell the span it lies in
+        assert min(places) == max(size for size in (0, 11, 21) if size <= first)
+    else:
+        assert places == [31]
+
+
+def edit(lines: list[str], what: str, one: int, other: int) -> None:
+    if what == "delete" and len(lines) > 1:
+        del lines[one]
+    elif what == "copy":
+        lines.insert(one, lines[other])
+    elif what == "swap":
+        lines[one], lines[other] = lines[other], lines[one]
+    elif what == "change":
+        lines[one] = lines[one].replace("a", "b", 1)
 
 
 def test_a_log_cut_off_with_its_leaves_is_seen_by_its_last_checkpoint(log: Log) -> None:

@@ -143,7 +143,7 @@ def test_verify_needs_no_settings_and_names_the_first_bad_place(
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
-    assert (found["whole"], found["first_bad_place"]) == (False, 2)
+    assert (found["whole"], found["first_bad_place"], found["not_before_place"]) == (False, 2, 2)
     assert found["verified"]["faults"][0]["kind"] == "deleted"
     assert "place 2" in run("verify", "log", "--key", key, code=1).output
 

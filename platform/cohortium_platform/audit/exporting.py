@@ -112,7 +112,7 @@ def _appearing(folder: Path) -> Iterator[Path]:
 def _write_entries(session: Session, folder: Path, size: int, first: int, end: int) -> int:
     """Write entries and leaves; an entry or a leaf that is gone leaves an empty line. Returns how many entries are."""
     missing = 0
-    with (folder / "log.ndjson").open("wb") as log, (folder / "leaves.txt").open("w") as leaves:
+    with (folder / "log.ndjson").open("wb") as log, (folder / "leaves.txt").open("w", encoding="utf-8") as leaves:
         for leaf in read_leaves(session, 0, size):
             leaves.write(leaf.hash.hex() + "\n")
             if first <= leaf.place < end:
@@ -125,13 +125,13 @@ def _write_rest(folder: Path, signer: LogSigner, heads: Iterable[AuditHead], pla
     written = datetime.now(UTC).isoformat(timespec="seconds")
     manifest = {"format": EXPORT_FORMAT, "origin": signer.origin, "written": written, **places}
     (folder / "manifest.json").write_bytes(canonical_json(manifest) + b"\n")
-    (folder / "key.txt").write_text(f"{signer.key}\n")
+    (folder / "key.txt").write_text(f"{signer.key}\n", encoding="utf-8")
     last = ""
     with (folder / "checkpoints.ndjson").open("wb") as checkpoints:
         for head in heads:
             at = head.at.astimezone(UTC).isoformat(timespec="seconds")
             checkpoints.write(canonical_json({"at": at, "note": head.note, "size": head.size}) + b"\n")
             last = head.note
-    (folder / "checkpoint.txt").write_text(last)
-    readme = files("cohortium_platform.audit").joinpath("export_readme.md").read_text()
-    (folder / "README.md").write_text(readme)
+    (folder / "checkpoint.txt").write_text(last, encoding="utf-8")
+    readme = files("cohortium_platform.audit").joinpath("export_readme.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text(readme, encoding="utf-8")

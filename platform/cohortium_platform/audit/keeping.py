@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
 from cohortium_platform.audit.heads import last_head, take_head
 from cohortium_platform.audit.notes import LogSigner
@@ -47,7 +47,7 @@ class LogKeeper:
         while not stopping.wait(_SECONDS):
             try:
                 self.keep_all()
-            except (Unavailable, SQLAlchemyError):
+            except (Unavailable, OperationalError):
                 _log.warning("the audit logs wait: PostgreSQL does not answer")
 
     def keep_all(self) -> None:
@@ -55,14 +55,20 @@ class LogKeeper:
         for tenant_id in self.tenants():
             try:
                 self._keep(tenant_id)
-            except Unavailable:
+            except (Unavailable, OperationalError):
                 raise
             except CohortiumError as failure:
-                if tenant_id not in self._troubled:
-                    _log.error("the audit log of tenant %s: %s %s", tenant_id, failure.message, failure.advice)
-                self._troubled.add(tenant_id)
+                self._trouble(tenant_id, f"{failure.message} {failure.advice}")
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the other tenants' logs go on
+                self._trouble(tenant_id, type(failure).__name__)
             else:
                 self._troubled.discard(tenant_id)
+
+    def _trouble(self, tenant_id: UUID, what: str) -> None:
+        """Say it once, until it is over."""
+        if tenant_id not in self._troubled:
+            _log.error("the audit log of tenant %s: %s", tenant_id, what)
+        self._troubled.add(tenant_id)
 
     def _keep(self, tenant_id: UUID) -> None:
         sequence(self.database, tenant_id, wait=False)

@@ -45,12 +45,15 @@ class FaultKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong. The first bad place is `place`, or with `until` some place from `place` to before `until`."""
+    """What is wrong. The first bad place is `place`, or with `until` some place from `place` to before `until`. With
+    `not_before` it is certainly bad from `place` on, and nothing proves the places from `not_before` on to be good.
+    """
 
     kind: FaultKind
     message: str
     place: int | None = None
     until: int | None = None
+    not_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ def _compare_points(points: Sequence[Checkpoint], roots: dict[int, bytes], size:
             f"The log's last checkpoint is of {last} entries, and {size} are here: it was cut off at place {size}"
             f"{f', or else entries are gone from place {holds} on' if holds < size else ''}."
         )
-        found.fault(FaultKind.TRUNCATED, text, size)
+        found.faults.append(Fault(FaultKind.TRUNCATED, text, size, not_before=holds))
     elif last is not None and size > last:
         text = f"From place {last} on there are leaves that no checkpoint covers: they were added to the export."
         found.fault(FaultKind.INSERTED, text, last)
@@ -204,7 +207,7 @@ def _compare_kept(points: Sequence[Checkpoint], roots: dict[int, bytes], size: i
     for point in points:
         if point.size > size:
             text = f"You kept a checkpoint of {point.size} entries, and this log has {size}: its end was cut off."
-            found.fault(FaultKind.TRUNCATED, text, size)
+            found.faults.append(Fault(FaultKind.TRUNCATED, text, size, not_before=holds))
         elif roots[point.size] != point.root:
             text = (
                 f"This is not the log that your checkpoint of {point.size} entries was taken of. It was forked: they "

@@ -104,7 +104,7 @@ def checkpoint(
     with open_place() as place:
         head, signer = _head(place, tenant, "audit-checkpoint")
     if out is not None:
-        out.write_text(head.note)
+        out.write_text(head.note, encoding="utf-8")
     _print(output, head.note)
     output.document({"tenant": tenant, "size": head.size, "note": head.note, "key": str(signer.key), "file": out})
 
@@ -150,7 +150,15 @@ def verify(
     done = verify_export(folder, key=_key(key) if key else None, kept=[_read(path) for path in kept or []])
     _show_verified(output, done)
     places = [fault.place for fault in done.faults if fault.place is not None]
-    output.document({"whole": not done.faults, "first_bad_place": min(places, default=None), "verified": done})
+    proven = [fault.place if fault.not_before is None else fault.not_before for fault in done.faults]
+    output.document(
+        {
+            "whole": not done.faults,
+            "first_bad_place": min(places, default=None),
+            "not_before_place": min((place for place in proven if place is not None), default=None),
+            "verified": done,
+        }
+    )
     if done.faults:
         raise typer.Exit(1)
 
@@ -196,7 +204,7 @@ def prove(  # noqa: PLR0913 - each is an option of the command
                 proof = proof_text(prove_place(session, at, head))
                 line = next(read_leaves(session, at, at + 1)).entry or b""
     if out is not None:
-        out.write_text(proof)
+        out.write_text(proof, encoding="utf-8")
         if line:
             out.with_suffix(".json").write_bytes(line)
     _print(output, proof)
@@ -296,6 +304,6 @@ def _key(given: str) -> LogKey:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as wrong:
         raise BadInput(f"{path} cannot be read.", "Name a text file that is there.") from wrong
