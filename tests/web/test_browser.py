@@ -14,6 +14,9 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cohortium_auth.login import Role
+from cohortium_auth.login.local import TotpSecret, add_account
+from cohortium_auth.login.local.totp import STEP_SECONDS, code_at
+from cohortium_auth.login.oidc import Kind, NewProvider, add_provider
 from cohortium_web.app import create_app
 from cohortium_web.templating import STATIC
 
@@ -230,3 +233,47 @@ def test_an_unknown_page(open_page) -> None:
         page.evaluate("location.href = '/no-such-page'")
     page.get_by_role("heading", name="Not found").wait_for()
     check(page, "not-found")
+
+
+@pytest.mark.parametrize(("viewport", "size"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+def test_the_first_sign_in_with_an_account_and_a_change_of_role(
+    open_page, registry_place, add_someone, database, viewport, size
+) -> None:
+    name = f"first-{size}"
+    who = add_someone(registry_place, (Role.CLINICIAN, PCN), (Role.IG_OFFICER, ICB), name="Dr Wren Ashdown")
+    with database.tenant(registry_place.id) as session:
+        add_account(session, who.person, name, "marble otter lantern")
+    page = open_page(javascript=True, viewport=viewport)
+    page.goto(f"/sign-in/to/{registry_place.slug}")
+    check(page, f"sign-in-account-{size}")
+    page.get_by_label("Account name").fill(name)
+    page.get_by_label("Password").fill("marble otter lantern")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Set up your account").wait_for()
+    check(page, f"sign-in-set-up-{size}")
+    shown = page.locator(".app-code").first.inner_text()
+    secret = TotpSecret.of(shown.replace(" ", ""))
+    page.get_by_label("New password").fill("quiet violet tractor nine")
+    page.get_by_label("Code", exact=True).fill(code_at(secret.key, int(time.time()) // STEP_SECONDS))
+    page.get_by_role("button", name="Finish and sign in").click()
+    page.get_by_role("heading", name="Choose your role").wait_for()
+    check(page, f"sign-in-choose-{size}")
+    page.get_by_role("button", name=re.compile("Act in this role ?: clinician")).click()
+    page.wait_for_url("**/")
+    page.get_by_role("link", name="Change role").click()
+    check(page, f"roles-{size}")
+    page.get_by_label(re.compile("Purpose ?as clinician")).select_option("research")
+    page.get_by_role("button", name=re.compile("Change purpose")).click()
+    page.get_by_text("Signed in for research").wait_for()
+    page.goto("/password")
+    check(page, f"password-{size}")
+
+
+def test_the_ways_in_of_a_tenant_with_a_provider(open_page, place, database, tenant_keys) -> None:
+    new = NewProvider("main", "NHS Care Identity", Kind.OIDC, "https://identity.example", "client", "secret")
+    with database.tenant(place.id) as session:
+        add_provider(session, tenant_keys, new)
+    page = open_page()
+    page.goto(f"/sign-in/to/{place.slug}")
+    assert page.get_by_role("button", name="Sign in with NHS Care Identity").is_visible()
+    check(page, "sign-in-ways")

@@ -28,11 +28,11 @@ __all__ = [
     "INITIAL_LIFETIME",
     "Checked",
     "Enrolling",
+    "account_name",
     "add_account",
     "change_password",
     "check",
     "enrol",
-    "has_account",
     "hold_enrolment",
     "reset_account",
     "take_enrolment",
@@ -75,7 +75,7 @@ def add_account(session: Session, person_id: UUID, name: str, password: str) -> 
     folded = _folded(name)
     if not folded or not folded.isprintable() or " " in folded:
         raise BadInput("An account needs a name without spaces.", "Use the one that the person types to sign in.")
-    if _named(session, folded) is not None or has_account(session, person_id):
+    if _named(session, folded) is not None or account_name(session, person_id):
         raise Conflict("There is such an account already.", "Reset it, or choose another name.")
     check_password(password, folded, person.display_name)
     account = LocalAccount(tenant_id=person.tenant_id, person_id=person_id, name=folded, password="")
@@ -97,9 +97,10 @@ def reset_account(session: Session, person_id: UUID, password: str) -> None:
     end_sessions_of(session, person_id)
 
 
-def has_account(session: Session, person_id: UUID) -> bool:
-    """Whether a person has one."""
-    return session.get(LocalAccount, (tenant_of(session), person_id)) is not None
+def account_name(session: Session, person_id: UUID) -> str:
+    """The name of a person's account, empty when they have none."""
+    account = session.get(LocalAccount, (tenant_of(session), person_id))
+    return "" if account is None else account.name
 
 
 def check(  # noqa: PLR0913 - one of each

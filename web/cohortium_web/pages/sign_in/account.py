@@ -22,10 +22,10 @@ from cohortium_auth.login.limits import ACCOUNT, ADDRESS, NOBODY
 from cohortium_auth.login.local import (
     Enrolling,
     TotpSecret,
+    account_name,
     change_password,
     check,
     enrol,
-    has_account,
     hold_enrolment,
     take_enrolment,
 )
@@ -108,10 +108,11 @@ def set_up(
 @router.get("/password")
 def show_password(asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)]) -> Response:
     """Where somebody with an account changes their password. Raises `NotFound` for anybody else."""
-    if not has_account(asking.session, asking.who.person_id):
+    name = account_name(asking.session, asking.who.person_id)
+    if not name:
         raise NotFound("There is no such page.", "Check the address.")
     asking.record("account/password")
-    return asking.page("sign_in/password.html", wrong="", done=False)
+    return asking.page("sign_in/password.html", name=name, wrong="", done=False)
 
 
 @router.post("/password")
@@ -132,7 +133,8 @@ def change(
         else:
             end_other_sessions(asking.session, asking.who)
     asking.record("account/password", detail={"changed": not wrong})
-    return asking.page("sign_in/password.html", wrong=wrong, done=not wrong)
+    name = account_name(asking.session, asking.who.person_id)
+    return asking.page("sign_in/password.html", name=name, wrong=wrong, done=not wrong)
 
 
 def _checked(entrance: Entrance, name: str, password: str, code: str, wanted: str) -> Response:
