@@ -66,7 +66,9 @@ def _routes_of(app) -> dict[str, str]:
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if isinstance(route, APIRoute) and route.path not in PUBLIC and "GET" in route.methods:
-            action = next(d.call.action for d in route.dependant.dependencies if isinstance(d.call, Requires))
+            action = next((d.call.action for d in route.dependant.dependencies if isinstance(d.call, Requires)), None)
+            if action is None:
+                continue  # for programs, which have tokens and no session
             path = re.sub(r"{pack}", "cancer-care", route.path)
             found[re.sub(r"{(\w+)}", lambda gap: CARE.get(gap[1], str(uuid4())), path)] = action
     return found
@@ -501,7 +503,7 @@ def test_rows_under_pseudonyms_name_nobody_and_leave_out_whoever_is_not_cleared(
         assert "Download" in client.get("/registries/cancer-care/pseudonymised/").text
         assert client.get("/registries/cancer-care/").status_code == 404, "no person may be seen"
         taken = client.get("/registries/cancer-care/pseudonymised.csv").text
-        for told in ("BLACKWOOD", "Blackwood", "999", hand_made.ELM, "Elm Surgery", "1960"):
+        for told in ("BLACKWOOD", "Blackwood", hand_made.ADA.nhs_number, hand_made.ELM, "Elm Surgery", "1960"):
             assert told not in taken
         files.append(taken.splitlines())
         with database.tenant(registry_place.id) as session:
