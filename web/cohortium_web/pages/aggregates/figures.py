@@ -69,7 +69,11 @@ def by_organisation(family: Family, wanted: Wanted, month: Month) -> Table:
         ],
         "No organisation of this kind has practices in your reach.",
         has_json=True,
-        foot=[[Cell(title), *_cells(figures)] for title, figures in foot if figures is not None],
+        foot=[
+            [Cell(title), *_cells(figures, with_rate=figures is total)]
+            for title, figures in foot
+            if figures is not None
+        ],
     )
 
 
@@ -109,7 +113,7 @@ def by_stratifier(family: Family, wanted: Wanted, month: Month, made: Stratified
         "No organisation of this kind has practices in your reach.",
         has_json=True,
         foot=[
-            [Cell(title), *(Cell("All") for _ in labels), *_cells(figures)]
+            [Cell(title), *(Cell("All") for _ in labels), *_cells(figures, with_rate=figures is total)]
             for title, figures in foot
             if figures is not None
         ],
@@ -148,9 +152,9 @@ def _organisation(family: Family, wanted: Wanted, code: str) -> Cell:
     return Cell(family.asking.name_of(code), href)
 
 
-def _cells(figures: Figures) -> list[Cell]:
+def _cells(figures: Figures, *, with_rate: bool = True) -> list[Cell]:
     left_out = max(cell.left_out for cell in figures.cells)
-    rate = figures.rate
+    rate = figures.rate if with_rate else None
     return [
         *(_cell(figure) for figure in figures.cells),
         Cell(rate, hidden="" if rate is not None else "not given"),
@@ -163,7 +167,9 @@ def _cell(figure: Published) -> Cell:
 
 
 def _beyond(total: Figures, rows: Iterable[Figures]) -> Figures | None:
-    """What the total counts and no row does: the total less the rows, so that a table adds up; None when nothing is."""
+    """What the total counts and no row does: the total less the rows, so that a table adds up; None when nothing is.
+    The practices counted differ by status, so that it has no rate.
+    """
     found: dict[Status, Published] = {}
     listed = list(rows)
     for status, whole in total.by_status.items():
