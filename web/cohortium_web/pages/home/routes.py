@@ -24,17 +24,17 @@ __all__ = ["WILL_SEE", "router"]
 router = APIRouter()
 
 WILL_SEE: Mapping[Role, str] = {
-    Role.CLINICIAN: "identifiable patients of the practices that share with your organisation, for direct care",
-    Role.CARE_COORDINATOR: "identifiable patients of the practices that share with your organisation, for direct care",
-    Role.PRACTICE_MANAGER: "your practice's people, its onboarding, and worklists without clinical detail",
+    Role.CLINICIAN: "identifiable patients of practices that share with your organisation",
+    Role.CARE_COORDINATOR: "identifiable patients of practices that share with your organisation",
+    Role.PRACTICE_MANAGER: "how far your practice's onboarding is",
     Role.ICB_ANALYST: "suppressed counts and rates by organisation, and pseudonymised rows under an approval",
     Role.PROGRAMME_LEAD: "suppressed counts and rates and how registries are used, and never a patient",
     Role.IG_OFFICER: "the audit log, approvals, reviews, opt-outs and the access matrix, and no clinical content",
-    Role.TENANT_ADMINISTRATOR: "organisations, people, packs, imports and exit, and no clinical content",
+    Role.TENANT_ADMINISTRATOR: "organisations and their onboarding, the access matrix and how registries are used, and no clinical content",
     Role.PACK_DEVELOPER: "the pack catalogue, and previews that a tenant has agreed to",
     Role.PLATFORM_OPERATOR: "the health of the service, and nothing that a tenant owns",
 }
-"""What each role sees, in words; of these, patients are what this version shows."""
+"""What each role sees, in words."""
 
 
 _SEES_PATIENTS = frozenset({Role.CLINICIAN, Role.CARE_COORDINATOR})
