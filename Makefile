@@ -9,7 +9,7 @@ SERVE ?= 1
 PORT ?= 8000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo clean-demo test check fix bench fuzz lock
+.PHONY: help demo clean-demo test check fix bench fuzz audit lock
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,7 +66,17 @@ fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for 
 	@bash deploy/install-java.sh
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest -q tests/platform/test_engine_agreement.py
 
+$(VENV)/audit/installed: deploy/requirements-audit.txt
+	@echo "Installing what asks for known weaknesses, apart from what runs Cohortium"
+	@$(PYTHON) -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install --quiet --require-hashes -r deploy/requirements-audit.txt
+	@touch $@
+
+audit: $(VENV)/audit/installed ## ask for known weaknesses of every pinned package; no part of check, since nobody may answer
+	@$(VENV)/audit/bin/python deploy/audit.py
+
 lock: ## pin every package anew, with hashes and no addresses (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo -o deploy/requirements.txt pyproject.toml deploy/requirements.in
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package cohortium-plugins --extra demo --extra spark --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt pyproject.toml deploy/requirements.in
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group bench -c deploy/requirements-dev.txt -o deploy/requirements-bench.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group audit -c deploy/requirements-bench.txt -o deploy/requirements-audit.txt

@@ -13,7 +13,7 @@ REGISTRIES = [
 ]
 PATHS = ["/" + "work/", "/" + "home/", "/" + "Users/"]
 PRIVATE_KEY = "-----BEGIN" + " PRIVATE KEY-----"
-LOCKS = ["package-lock.json", "deploy/requirements.txt", "deploy/requirements-dev.txt", "deploy/requirements-node.txt"]
+LOCKS = ["package-lock.json", *(f"deploy/requirements{name}.txt" for name in ("", "-dev", "-bench", "-audit", "-node"))]
 BINARY = {".parquet", ".png", ".jpg", ".ico", ".gz", ".zip", ".woff2", ".pyc"}
 
 
