@@ -1,7 +1,7 @@
 // A real OpenID provider (npm oidc-provider) on loopback for tests, able to misbehave when told to.
 //
 // Here: its clients, people and claims, all set by the test through POST /_control, and the ways it misbehaves. Not here:
-// what Cohortium should answer (tests/auth/test_oidc.py). Prints one JSON line with its address and is ended by its parent.
+// what Cohortium should answer (tests/auth/test_oidc.py). Prints one JSON line with its address and ends when its input does.
 
 import { createServer } from "node:http";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
@@ -191,4 +191,6 @@ server.on("request", async (request, response) => {
     await answer(request, response);
   }
 });
+// The parent ends it by closing its input, so that nothing stays behind whatever stands between.
+process.stdin.resume().on("end", () => process.exit(0));
 process.stdout.write(`${JSON.stringify({ issuer })}\n`);

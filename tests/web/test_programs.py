@@ -119,6 +119,18 @@ def test_what_a_program_can_read_before_it_signs_in(browser) -> None:
     assert "client-confidential-asymmetric" in found["capabilities"]
 
 
+def test_the_service_says_its_own_address_and_not_what_a_request_says(settings) -> None:
+    known = settings.model_copy(update={"public_url": "https://cohortium.example.nhs.uk"})
+    with TestClient(create_app(known), base_url="https://cohortium.example.nhs.uk") as client:
+        found = client.get("/.well-known/smart-configuration").json()
+        assert found["token_endpoint"] == "https://cohortium.example.nhs.uk/oauth/token"  # noqa: S105 - an address
+    unknown = settings.model_copy(update={"demo": False, "public_url": None})
+    with TestClient(create_app(unknown), base_url="https://evil.example") as client:
+        answer = client.get("/.well-known/smart-configuration", headers={"accept": "application/json"})
+    assert answer.status_code >= 400
+    assert "token_endpoint" not in answer.text
+
+
 @pytest.mark.parametrize("algorithm", ["RS384", "ES384"])
 def test_a_program_signs_in_and_asks(program, ask, whoami, entries, algorithm) -> None:
     answer = ask(_assertion(program, algorithm))

@@ -73,11 +73,13 @@ def openid_provider() -> Iterator[TestProvider]:
     node = str(beside) if beside.exists() else shutil.which("node")
     assert node, "Node is needed: deploy/install-assets.sh installs it"
     script = Path(__file__).parents[1] / "oidc_provider" / "provider.mjs"
-    with subprocess.Popen([node, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([node, script], text=True, **pipes) as process:
         provider = TestProvider(json.loads(process.stdout.readline())["issuer"])
         yield provider
         provider.http.close()
-        process.terminate()
+        process.stdin.close()
+        assert process.wait(10) == 0
 
 
 @dataclass
@@ -292,7 +294,7 @@ def test_a_refusal_by_the_provider_and_a_code_it_does_not_know(register, entries
     assert [entry.detail["why"] for entry in entries()] == ["provider-refused", "code"]
 
 
-def test_a_provider_that_is_down_gives_a_clear_page(database, place, tenant_keys, new_browser) -> None:
+def test_a_provider_that_is_down_gives_a_clear_page(database, place, tenant_keys, new_browser, entries) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -302,6 +304,8 @@ def test_a_provider_that_is_down_gives_a_clear_page(database, place, tenant_keys
     answer = new_browser().get(f"/sign-in/to/{place.slug}/with/gone")
     assert answer.status_code == 503
     assert "does not answer" in answer.text
+    (entry,) = entries()
+    assert (entry.outcome, entry.detail["why"]) == ("failed", "no-answer")
 
 
 def test_a_disabled_provider_and_another_tenants_are_not_there(
@@ -520,6 +524,23 @@ def test_back_channel_logout_ends_the_session_at_once(register, linked, sessions
     assert (entry.actor, entry.outcome, entry.detail["sessions"]) == (str(who.person), "done", 1)
     assert _logout(registered, program, token).status_code == 400
     assert entries("back-channel-logout")[-1].detail["why"] == "replayed"
+
+
+def test_logging_out_somebody_whose_session_there_was_never_named_ends_it_too(
+    register, linked, sessions, database, place
+) -> None:
+    registered = register()
+    linked((Role.CLINICIAN, PCN))
+    _, browser = registered.sign_in()
+    (row,) = sessions()
+    sid = row.provider_session
+    with database.tenant(place.id) as session:
+        unnamed = session.get_one(SignInSession, (place.id, row.token_hash))
+        unnamed.provider_session = ""
+        session.add(unnamed)
+    token = registered.provider.logout_token(client=registered.client, sub=SUBJECT, sid=sid)
+    assert _logout(registered, registered.browser(), token).status_code == 200
+    assert browser.get("/").status_code == 303
 
 
 @pytest.mark.parametrize(

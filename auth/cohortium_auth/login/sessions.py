@@ -172,12 +172,16 @@ def end_other_sessions(session: Session, who: SignedIn, *, clock: Clock = _now) 
 def end_sessions_of_provider(
     session: Session, provider_id: UUID, *, person_id: UUID | None, provider_session: str, clock: Clock = _now
 ) -> int:
-    """End the sessions that a provider vouched for: of its own one (`sid`), a person's, or both. Returns how many."""
+    """End the sessions that a provider vouched for: of its own one (`sid`), a person's, or both. Returns how many.
+
+    Where both are named, sessions of the person whose own one the provider never named end as well.
+    """
     which = col(SignInSession.provider_id) == provider_id
     if person_id is not None:
         which = and_(which, col(SignInSession.person_id) == person_id)
     if provider_session:
-        which = and_(which, col(SignInSession.provider_session) == provider_session)
+        among = [provider_session] if person_id is None else [provider_session, ""]
+        which = and_(which, col(SignInSession.provider_session).in_(among))
     if person_id is None and not provider_session:
         return 0
     return _end(session, clock(), which)

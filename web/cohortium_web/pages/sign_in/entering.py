@@ -18,7 +18,7 @@ from cohortium_auth.login import Identified, end_session, open_session, resume
 from cohortium_auth.login.refusals import SignInRefused, TooManyTries
 from cohortium_platform.audit import Entry, Outcome, record, record_alone
 from cohortium_platform.database import Database
-from cohortium_platform.errors import CohortiumError, NotFound, Unauthenticated
+from cohortium_platform.errors import CohortiumError, NotFound, Unauthenticated, Unavailable
 from cohortium_tenants.tenants import Tenant, find_tenant
 from cohortium_web.browser import Browser, browser_of, keep_session, site_of
 from cohortium_web.middleware import request_id_of
@@ -78,7 +78,7 @@ class Entrance:
 
     @contextmanager
     def recorded(self, method: str, action: str = "sign-in", **detail: str) -> Iterator[None]:
-        """Record a refusal, with the reason that the screen does not show."""
+        """Record a refusal, with the reason that the screen does not show, and a provider that does not answer."""
         try:
             yield
         except SignInRefused as refused:
@@ -89,15 +89,18 @@ class Entrance:
             if flood.first:
                 self._record(action, _UNKNOWN, {"method": method, "why": "too-many-tries", **detail})
             raise
+        except Unavailable:
+            self._record(action, _UNKNOWN, {"method": method, "why": "no-answer", **detail}, Outcome.FAILED)
+            raise
 
-    def _record(self, action: str, actor: str, detail: dict[str, str]) -> None:
+    def _record(self, action: str, actor: str, detail: dict[str, str], outcome: Outcome = Outcome.DENIED) -> None:
         entry = Entry(
             action=action,
             resource="session",
             actor=actor,
             role="",
             purpose="",
-            outcome=Outcome.DENIED,
+            outcome=outcome,
             request_id=request_id_of(self.request.scope),
             detail=detail,
         )

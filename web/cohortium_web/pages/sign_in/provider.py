@@ -47,8 +47,8 @@ def to_provider(request: Request, tenant: str, provider: str, next: str = "/") -
     entrance = Entrance.of(request, tenant)
     with entrance.recorded(provider):
         entrance.site.limits.count(BEGINNINGS, address_of(request))
-    opened = _open(entrance, provider)
-    entrance.site.providers.metadata(opened)  # asked before anything is kept: a provider may be down
+        opened = _open(entrance, provider)
+        entrance.site.providers.metadata(opened)  # asked before anything is kept: a provider may be down
     with entrance.site.database.tenant(entrance.tenant.id) as session:
         url = begin(
             session,

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cohortium_auth.login import Purpose, change_session, end_session, offered_roles
+from cohortium_auth.login.local import account_name
 from cohortium_auth.login.oidc import enabled_providers
 from cohortium_auth.policy import Action
 from cohortium_platform.errors import BadInput
@@ -75,6 +76,7 @@ def show_roles(asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)]) -
             for holding in holdings
         ],
         purpose=asking.who.purpose,
+        has_account=bool(account_name(asking.session, asking.who.person_id)),
     )
 
 
