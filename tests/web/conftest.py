@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -117,27 +117,40 @@ def hand_made() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def registry_place(
+def make_registry(
     settings: Settings,
     database: Database,
     key_encryption: KeyEncryption,
     hand_made: ModuleType,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Tenant:
-    """A tenant whose registry holds the hand-made patients, loaded and evaluated as in life."""
-    tenant = create_tenant(database, key_encryption, slug=f"t{uuid4().hex}", name="Registry ICB", ods_code=ICB)
-    with database.tenant(tenant.id) as session:
-        _organisations(session)
-        enable_pack(session, "cancer-care", by="test")
-        found = definition_of(session, "cancer-care")
-    practices = hand_made.write_extract(tmp_path_factory.mktemp("gp"))
-    trust = hand_made.write_trust_extract(tmp_path_factory.mktemp("trust"))
-    for delivery, options in ((practices, ImportOptions()), (trust, ImportOptions(source=hand_made.TRUST))):
-        load_delivery(database, settings, key_encryption, tenant.id, delivery, options, LoadOptions())
-    days = [date(2025, month, 28) for month in range(1, 11)]
-    request = Request(found.pack, found.definition, found.parameters, [*days, hand_made.INDEX_DATE])
-    evaluate_tenant(database, settings, tenant.id, request)
-    return tenant
+) -> Callable[..., Tenant]:
+    """Make a tenant whose registry holds the hand-made patients, loaded and evaluated as in life. `unsaid` are codes
+    that none of their records ever held; `before` does something to the tenant before anything is evaluated.
+    """
+
+    def make(unsaid: Collection[int] = (), before: Callable[[Session], None] = lambda _session: None) -> Tenant:
+        tenant = create_tenant(database, key_encryption, slug=f"t{uuid4().hex}", name="Registry ICB", ods_code=ICB)
+        with database.tenant(tenant.id) as session:
+            _organisations(session)
+            enable_pack(session, "cancer-care", by="test")
+            before(session)
+            found = definition_of(session, "cancer-care")
+        practices = hand_made.write_extract(tmp_path_factory.mktemp("gp"), unsaid)
+        trust = hand_made.write_trust_extract(tmp_path_factory.mktemp("trust"), unsaid)
+        for delivery, options in ((practices, ImportOptions()), (trust, ImportOptions(source=hand_made.TRUST))):
+            load_delivery(database, settings, key_encryption, tenant.id, delivery, options, LoadOptions())
+        days = [date(2025, month, 28) for month in range(1, 11)]
+        request = Request(found.pack, found.definition, found.parameters, [*days, hand_made.INDEX_DATE])
+        evaluate_tenant(database, settings, tenant.id, request)
+        return tenant
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def registry_place(make_registry: Callable[..., Tenant]) -> Tenant:
+    """A tenant whose registry holds the hand-made patients."""
+    return make_registry()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,8 @@ TRUST = "RZ9"
 LYMPHOMA, BREAST, BOWEL_CANCER = 13048006, 254837009, 363406005
 REVIEW, SUMMARY, SMOKES, NEVER_SMOKED = 401123009, 1324891000000103, 77176002, 266919005
 BMI = 60621009
+UNASKED = 386661006
+"""A code that no measure of the pack asks for."""
 FILLERS = 60
 """People of the second practice who make a second page; each with the same few entries."""
 
@@ -89,8 +91,8 @@ def everyone() -> Iterator[Patient]:
         )
 
 
-def write_extract(folder: Path) -> Path:
-    """Write what the practices' system sends."""
+def write_extract(folder: Path, unsaid: Collection[int] = ()) -> Path:
+    """Write what the practices' system sends; as if nobody had ever recorded the codes `unsaid`."""
     people = list(everyone())
     _write(folder / "patients.csv", [_patient(each) for each in people])
     _write(folder / "registrations.csv", [
@@ -100,7 +102,7 @@ def write_extract(folder: Path) -> Path:
     _write(folder / "events.csv", [
         {"local_id": each.local_id, "practice": each.practice, "date": day, "code": code,
          "value": "" if value is None else value, "unit": unit, "episode": ""}
-        for each in people for code, day, value, unit in each.events
+        for each in people for code, day, value, unit in each.events if code not in unsaid
     ])  # fmt: skip
     _write(folder / "consultations.csv", [
         {"local_id": each.local_id, "practice": each.practice, "date": day, "kind": "face-to-face"}
@@ -116,12 +118,13 @@ def write_extract(folder: Path) -> Path:
     return folder
 
 
-def write_trust_extract(folder: Path) -> Path:
+def write_trust_extract(folder: Path, unsaid: Collection[int] = ()) -> Path:
     """Write what the trust sends: one end-of-treatment summary."""
     _write(folder / "patients.csv", [
         {"local_id": "T1", "nhs_number": ADA.nhs_number, "date_of_birth": ADA.born, "sex": ADA.sex}
     ])  # fmt: skip
-    _write(folder / "events.csv", [{"local_id": "T1", "date": "2025-08-08", "code": SUMMARY, "value": "", "unit": ""}])
+    code = UNASKED if SUMMARY in unsaid else SUMMARY
+    _write(folder / "events.csv", [{"local_id": "T1", "date": "2025-08-08", "code": code, "value": "", "unit": ""}])
     (folder / "extract.yaml").write_text(f"source: {TRUST}\nrecords_to: 2025-10-31\n")
     return folder
 

@@ -80,10 +80,10 @@ def _rows(file: Path) -> Sequence[dict[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
-            rows = list(reader)
+            columns, rows = reader.fieldnames or (), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error):
         raise BadInput(f"{file} cannot be read.", "Give a CSV file in UTF-8.") from None
-    if "code" not in (reader.fieldnames or ()):
+    if "code" not in columns:
         raise BadInput(f"{file} has no column code.", "Its first line names the columns: code,category,source")
     return rows
 
