@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -28,6 +30,7 @@ from cohortium_platform.audit.verifying import FaultKind, Verified, verify_expor
 from cohortium_platform.database import Database
 from cohortium_platform.errors import BadInput
 from cohortium_platform.keys import KeyEncryption
+from cohortium_platform.settings import Settings
 from cohortium_tenants.tenants import Tenant
 from cohortium_tenants.tenants.signing import log_signer
 
@@ -230,7 +233,7 @@ EDITS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60, deadline=None)
 @given(EDITS, st.booleans())
 def test_any_edit_is_seen_at_the_first_place_it_touches(
     exported: Log,
@@ -457,3 +460,38 @@ def test_a_folder_is_not_written_over_and_none_is_left_half_written(
     with pytest.raises(OSError, match="File name too long"):
         export_log(database, tenant.id, signer, ExportRequest(tmp_path / ("x" * 240), ASKED))
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from uuid import UUID
+from cohortium_platform.audit import Entry
+from cohortium_platform.audit.exporting import ExportRequest, export_log
+from cohortium_platform.audit.notes import LogSigner
+from cohortium_platform.database import Database
+url, tenant, origin, key, folder = [line.strip() for line in sys.stdin]
+request = ExportRequest(Path(folder), Entry(action="audit-export", resource="audit/log"))
+export_log(Database(url), UUID(tenant), LogSigner(origin, bytes.fromhex(key)), request)
+"""
+
+
+def test_an_export_that_is_killed_never_looks_like_one(
+    database: Database, key_encryption: KeyEncryption, settings: Settings, tenant: Tenant, tmp_path: Path
+) -> None:
+    signer = log_signer(database, key_encryption, tenant)
+    write(database, tenant, 5_000)
+    take_head(database, tenant.id, signer)
+    orders = [settings.database_url.get_secret_value(), str(tenant.id), signer.origin, signer.private.hex()]
+    process = subprocess.Popen([sys.executable, "-c", KILLED], stdin=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write("\n".join([*orders, str(tmp_path / "log")]))
+    process.stdin.close()
+    while not list(tmp_path.iterdir()):
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".log.unfinished-"), "it was killed too late to be a test"
+    export_log(database, tenant.id, signer, ExportRequest(tmp_path / "log", ASKED))
+    assert verify_export(tmp_path / "log", key=signer.key).faults == ()

@@ -113,7 +113,7 @@ def _write_entries(session: Session, folder: Path, size: int, first: int, end: i
     """Write entries and leaves; an entry or a leaf that is gone leaves an empty line. Returns how many entries are."""
     missing = 0
     with (folder / "log.ndjson").open("wb") as log, (folder / "leaves.txt").open("w", encoding="utf-8") as leaves:
-        for leaf in read_leaves(session, 0, size):
+        for leaf in read_leaves(session, 0, size, entries_of=range(first, end)):
             leaves.write(leaf.hash.hex() + "\n")
             if first <= leaf.place < end:
                 missing += leaf.entry is None

@@ -32,13 +32,17 @@ class Leaf:
     entry: bytes | None
 
 
-def read_leaves(session: Session, start: int, end: int) -> Iterator[Leaf]:
-    """The places from `start` to before `end`, each once, gone or not."""
+def read_leaves(session: Session, start: int, end: int, *, entries_of: range | None = None) -> Iterator[Leaf]:
+    """The places from `start` to before `end`, each once, gone or not. Entries are read for all of them, or for the
+    places of `entries_of` only.
+    """
     place = start
+    wanted = range(start, end) if entries_of is None else entries_of
     for first in range(start, end, _AT_ONCE):
         last = min(first + _AT_ONCE, end)
         leaves = session.connection().execute(_LEAVES, {"first": first, "last": last}).all()
-        rows = session.connection().execute(_ENTRIES, {"tickets": [leaf.ticket for leaf in leaves]})
+        tickets = [leaf.ticket for leaf in leaves if leaf.place in wanted]
+        rows = session.connection().execute(_ENTRIES, {"tickets": tickets}) if tickets else ()
         entries = {row.ticket: entry_bytes(row) for row in rows}
         for leaf in leaves:
             while place < leaf.place:
