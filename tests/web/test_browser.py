@@ -267,6 +267,8 @@ def test_the_first_sign_in_with_an_account_and_a_change_of_role(
     page.get_by_text("Signed in for research").wait_for()
     page.goto("/password")
     check(page, f"password-{size}")
+    page.goto("/sessions")
+    check(page, f"sessions-{size}")
 
 
 def test_the_ways_in_of_a_tenant_with_a_provider(open_page, place, database, tenant_keys) -> None:

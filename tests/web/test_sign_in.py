@@ -199,6 +199,19 @@ def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(someone, sign
     assert again(cookie).get("/").status_code == 303
 
 
+def test_one_sees_where_else_one_is_signed_in_and_can_end_it(someone, sign_in, form_token, database, place) -> None:
+    who, other = someone((Role.CLINICIAN, PCN)), someone((Role.IG_OFFICER, ICB), name="Sam Reed")
+    here, there, strangers = sign_in(who), sign_in(who), sign_in(other)
+    page = here.get("/sessions").text
+    assert (page.count("This one"), page.count("Another")) == (1, 1)
+    assert here.post("/sessions", data={"form_token": form_token(page)}).headers["location"] == "/sessions"
+    assert there.get("/").status_code == 303
+    assert strangers.get("/").status_code == 200
+    page = here.get("/sessions").text
+    assert (page.count("This one"), page.count("Another")) == (1, 0)
+    assert [e.detail for e in _entries(database, place, "manage-own-session") if e.detail] == [{"ended": 1}]
+
+
 def test_revoking_works_on_the_next_request(someone, sign_in, database, place) -> None:
     who = someone((Role.CLINICIAN, PCN))
     client = sign_in(who)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 import socket
@@ -355,6 +356,19 @@ def test_unlinking_ends_the_sessions_it_opened(register, linked, database, place
         unlink_person(session, "main", SUBJECT)
     assert browser.get("/").status_code == 303
     assert registered.sign_in()[0].status_code == 403
+
+
+def test_signing_out_says_that_the_providers_own_session_goes_on(register, linked, form_token) -> None:
+    registered = register()
+    linked((Role.CLINICIAN, PCN))
+    _, browser = registered.sign_in()
+    answer = browser.post("/sign-out", data={"form_token": form_token(browser.get("/").text)})
+    assert answer.headers["location"] == f"{registered.path}/signed-out"
+    page = browser.get(answer.headers["location"]).text
+    there = html.unescape(page.partition('href="' + registered.provider.issuer)[2].partition('"')[0])
+    asked = parse_qs(urlsplit(there).query)
+    assert asked == {"client_id": [registered.client], "post_logout_redirect_uri": [f"{SITE}/sign-in"]}
+    assert browser.get("/").status_code == 303
 
 
 def test_signing_in_again_ends_the_session_that_the_browser_had(register, linked, sessions) -> None:

@@ -63,6 +63,7 @@ PUBLIC = frozenset(
         "/sign-in/to/{tenant}/with/{provider}",
         "/sign-in/to/{tenant}/with/{provider}/back",
         "/sign-in/to/{tenant}/with/{provider}/logout",
+        "/sign-in/to/{tenant}/with/{provider}/signed-out",
         "/static",
         "/assets",
     }

@@ -24,6 +24,7 @@ from cohortium_auth.login.sessions import (
     end_sessions_of,
     offered_roles,
     open_session,
+    open_sessions_of,
     resume,
 )
 from cohortium_auth.login.signed_in import Identified, SignedIn, SignInMethod, Standing
@@ -53,6 +54,7 @@ __all__ = [
     "offered_roles",
     "open_cookie_signer",
     "open_session",
+    "open_sessions_of",
     "resume",
     "roles_of",
 ]

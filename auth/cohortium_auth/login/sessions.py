@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 
 from cohortium_auth.login.models import Membership, Person, SignInSession
 from cohortium_auth.login.people import Holding, roles_of
-from cohortium_auth.login.roles import Purpose
+from cohortium_auth.login.roles import Purpose, Role
 from cohortium_auth.login.signed_in import SignedIn, Standing
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import Unauthenticated
@@ -28,6 +28,7 @@ __all__ = [
     "IDLE_LIMIT",
     "Continued",
     "NewSession",
+    "OpenSession",
     "change_session",
     "end_other_sessions",
     "end_session",
@@ -35,6 +36,7 @@ __all__ = [
     "end_sessions_of_provider",
     "offered_roles",
     "open_session",
+    "open_sessions_of",
     "resume",
 ]
 
@@ -135,6 +137,41 @@ def offered_roles(session: Session, who: SignedIn, day: date) -> Sequence[Holdin
         holding
         for holding in roles_of(session, who.person_id, day)
         if offered is None or holding.membership_id in offered
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """One open session as its owner sees it: since when, seen when last, in which role, and whether it is this one."""
+
+    started: datetime
+    last_seen: datetime
+    role: Role
+    organisation: str
+    purpose: Purpose
+    is_this: bool
+
+
+def open_sessions_of(session: Session, who: SignedIn, *, clock: Clock = _now) -> Sequence[OpenSession]:
+    """The sessions that somebody has open now, the newest first."""
+    now = clock()
+    statement = (
+        select(SignInSession, Membership)
+        .where(col(SignInSession.person_id) == who.person_id, col(SignInSession.ended).is_(None))
+        .where(col(SignInSession.expires) > now, col(SignInSession.last_seen) > now - IDLE_LIMIT)
+        .where(col(Membership.id) == col(SignInSession.membership_id))
+        .order_by(col(SignInSession.started).desc())
+    )
+    return [
+        OpenSession(
+            started=row.started,
+            last_seen=row.last_seen,
+            role=membership.as_role(),
+            organisation=membership.organisation,
+            purpose=row.as_purpose(),
+            is_this=row.token_hash == who.session,
+        )
+        for row, membership in session.exec(statement)
     ]
 
 

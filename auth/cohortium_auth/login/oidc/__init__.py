@@ -17,6 +17,7 @@ from cohortium_auth.login.oidc.providers import (
     find_provider,
     list_providers,
     open_provider,
+    provider_of,
     set_enabled,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "link_person",
     "list_providers",
     "open_provider",
+    "provider_of",
     "recognise",
     "release",
     "set_enabled",

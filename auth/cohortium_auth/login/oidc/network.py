@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
@@ -50,6 +50,7 @@ class Metadata:
     jwks_uri: str
     userinfo_endpoint: str
     says_issuer: bool
+    end_session_endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ class ProviderNetwork:
         if len(texts) < len(names) or not all(may_be_asked(url, loopback=allowed) for url in texts.values()):
             raise _unusable(provider)
         promised = found.get("authorization_response_iss_parameter_supported") is True
-        return Metadata(**texts, says_issuer=promised)
+        end = found.get("end_session_endpoint")
+        ending = end if isinstance(end, str) and may_be_asked(end, loopback=allowed) else ""
+        return Metadata(**texts, says_issuer=promised, end_session_endpoint=ending)
 
     def keys(self, provider: OpenedProvider) -> _PublishedKeys:
         """The provider's public keys, as `signatures.Keys`."""
@@ -106,6 +109,14 @@ class ProviderNetwork:
             endpoint = self.metadata(provider).authorization_endpoint
             url, _state = client.create_authorization_url(endpoint, **asked, **more)
         return str(url)
+
+    def sign_out_url(self, provider: OpenedProvider, back: str) -> str:
+        """Where somebody signs out at the provider itself and comes back from (OpenID Connect RP-Initiated Logout 1.0);
+        empty when it publishes no such place. Raises `Unavailable`.
+        """
+        endpoint = self.metadata(provider).end_session_endpoint
+        asked = urlencode({"client_id": provider.expected.audience, "post_logout_redirect_uri": back})
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{asked}" if endpoint else ""
 
     def exchange(self, provider: OpenedProvider, redirect: str, code: str, verifier: str) -> Granted:
         """Exchange a code. Raises `SignInRefused` when the provider refuses it, `Unavailable` without an answer."""

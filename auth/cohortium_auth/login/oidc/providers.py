@@ -30,6 +30,7 @@ __all__ = [
     "list_providers",
     "may_be_asked",
     "open_provider",
+    "provider_of",
     "set_enabled",
 ]
 
@@ -130,6 +131,11 @@ def find_provider(session: Session, name: str) -> SignInProvider:
     if found is None:
         raise NotFound("There is no such way to sign in.", "Choose one from the sign-in page.")
     return found
+
+
+def provider_of(session: Session, provider_id: UUID) -> SignInProvider | None:
+    """A provider by its id."""
+    return session.get(SignInProvider, (tenant_of(session), provider_id))
 
 
 def open_provider(session: Session, keys: TenantKeys, name: str) -> OpenedProvider:

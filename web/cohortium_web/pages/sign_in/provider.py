@@ -117,6 +117,19 @@ def in_role(
     return enter(request, released.identified, released.method, released.wanted)
 
 
+@router.get("/sign-in/to/{tenant}/with/{provider}/signed-out")
+def signed_out(request: Request, tenant: str, provider: str) -> Response:
+    """Say that the session here is over and the provider's own is not: on a shared computer that matters."""
+    entrance = Entrance.of(request, tenant)
+    opened = _open(entrance, provider)
+    back = f"{entrance.site.address(request)}/sign-in"
+    try:
+        there = entrance.site.providers.sign_out_url(opened, back)
+    except Unavailable:
+        there = ""
+    return render_plain(request, "sign_in/signed_out.html", title=opened.title, there=there, tenant=entrance.tenant)
+
+
 @router.post("/sign-in/to/{tenant}/with/{provider}/logout")
 def logged_out(request: Request, tenant: str, provider: str, logout_token: Annotated[str, Form()] = "") -> Response:
     """End the sessions that the provider says are over. Answers programs: 200, or 400 with a word."""

@@ -15,9 +15,17 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cohortium_auth.login import Purpose, change_session, end_session, offered_roles
+from cohortium_auth.login import (
+    Purpose,
+    change_session,
+    end_other_sessions,
+    end_session,
+    offered_roles,
+    open_sessions_of,
+)
 from cohortium_auth.login.local import account_name
-from cohortium_auth.login.oidc import enabled_providers
+from cohortium_auth.login.models import SignInSession
+from cohortium_auth.login.oidc import enabled_providers, provider_of
 from cohortium_auth.policy import Action
 from cohortium_platform.errors import BadInput
 from cohortium_tenants.tenants import list_tenants
@@ -100,11 +108,33 @@ def change_role(
     return response
 
 
+@router.get("/sessions")
+def show_sessions(asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)]) -> Response:
+    """Where else one is signed in."""
+    asking.record("session/list")
+    return asking.page(
+        "sign_in/sessions.html",
+        sessions=[(each, asking.name_of(each.organisation)) for each in open_sessions_of(asking.session, asking.who)],
+    )
+
+
+@router.post("/sessions")
+def end_others(asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)]) -> Response:
+    """Sign out everywhere else."""
+    ended = end_other_sessions(asking.session, asking.who)
+    asking.record("session/list", detail={"ended": ended})
+    return RedirectResponse("/sessions", HTTPStatus.SEE_OTHER)
+
+
 @router.post("/sign-out")
 def sign_out(asking: Annotated[Asking, requires(Action.MANAGE_OWN_SESSION)]) -> Response:
-    """End the session, here and for whoever else might hold its cookie."""
+    """End the session, here and for whoever else might hold its cookie. A provider's own session goes on there."""
+    row = asking.session.get_one(SignInSession, (asking.who.tenant_id, asking.who.session))
+    provider = None if row.provider_id is None else provider_of(asking.session, row.provider_id)
     end_session(asking.session, asking.who)
     asking.record("session", detail={"ended": True})
-    response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+    known = provider is not None and provider.enabled
+    target = f"/sign-in/to/{asking.tenant.slug}/with/{provider.name}/signed-out" if provider and known else "/sign-in"
+    response = RedirectResponse(target, HTTPStatus.SEE_OTHER)
     forget_session(browser_of(asking.request.scope), response)
     return response
