@@ -20,12 +20,13 @@ from cohortium_platform.results import Count
 from cohortium_platform.statistics import STRICT, Month, Publication, split
 from cohortium_plugins.model import Status
 
-SITES, AGES = ("breast", "lung", "bowel", ""), ("young", "old")
+SITES, AGES, SEXES = ("breast", "lung", ""), ("young", "old"), ("f", "m")
 MET, OVERDUE, EXCLUDED = Status.MET, Status.OVERDUE, Status.EXCLUDED
 DAY = dt.date(2025, 11, 30)
-SEEDS = range(4)
-Person = tuple[str, str, str]
-"""What is unknown of someone with a status: practice, site, age."""
+SEEDS = (0, 1, 2, 3, 4, 5, 125, 133, 1073)
+"""The last ones are those of 144 populations that leave the least open."""
+Person = tuple[str, str, str, str]
+"""What is unknown of someone with a status: practice, site, age, sex."""
 PREVIEW_SEEDS = range(8)
 
 
@@ -69,17 +70,18 @@ def population(seed: int, status: Status) -> tuple[Mapping[str, tuple[str, ...]]
     chance = random.Random(f"{seed} {status}")  # noqa: S311 - people, not secrets
     shape = random.Random(seed)  # noqa: S311 - the same
     paths: dict[str, tuple[str, ...]] = {}
-    for place in range(shape.choice([1, 2, 3])):
-        for pcn in range(shape.choice([1, 2, 3])):
-            for _ in range(shape.choice([1, 2, 4])):
+    for place in range(shape.choice([1, 2])):
+        for pcn in range(shape.choice([1, 2])):
+            for _ in range(shape.choice([1, 2, 3])):
                 practice = f"P{len(paths):02d}"
                 paths[practice] = ("ICB", f"L{place}", f"U{place}{pcn}", practice)
-    scale = {MET: 60, OVERDUE: 14, EXCLUDED: 3}[status] * shape.choice([1, 2])
-    people: dict[Person, int] = dict.fromkeys(product(paths, SITES, AGES), 0)
+    scale = {MET: 60, OVERDUE: 20, EXCLUDED: 5}[status] * shape.choice([1, 2, 4])
+    people: dict[Person, int] = dict.fromkeys(product(paths, SITES, AGES, SEXES), 0)
     for practice in paths:
-        site, age = [chance.random() ** 3 for _ in SITES], [chance.random() ** 2 for _ in AGES]
-        for _ in range(int(chance.expovariate(1 / scale))):
-            people[practice, chance.choices(SITES, site)[0], chance.choices(AGES, age)[0]] += 1
+        weights = [[chance.random() ** 2 for _ in values] for values in (SITES, AGES, SEXES)]
+        for _ in range(int(scale * chance.choice([0.2, 0.5, 1, 1, 2]))):
+            picked = [chance.choices(values, own)[0] for values, own in zip((SITES, AGES, SEXES), weights, strict=True)]
+            people[practice, picked[0], picked[1], picked[2]] += 1
     return paths, people
 
 
@@ -87,7 +89,10 @@ def counts_of(people: Mapping[Person, int], status: Status) -> list[Count]:
     return [Count(practice, "i", DAY, status, None, many) for (practice, *_), many in people.items()]
 
 
-AXES: Sequence[tuple[tuple[int, Sequence[str]], ...]] = (((1, SITES),), ((2, AGES),), ((1, SITES), (2, AGES)))
+_SITE, _AGE, _SEX = (1, SITES), (2, AGES), (3, SEXES)
+AXES: Sequence[tuple[tuple[int, Sequence[str]], ...]] = (
+    (_SITE,), (_AGE,), (_SEX,), (_SITE, _AGE), (_SITE, _SEX), (_AGE, _SEX),
+)  # fmt: skip
 """Each table by stratifier: which parts of a person, and what they can be."""
 
 
@@ -179,7 +184,7 @@ def test_no_hidden_count_can_be_pinned_down(status: Status) -> None:
     for seed in SEEDS:
         attack(seed, status, outcome)
     assert set(outcome.practices) <= {7}, "a hidden practice may have any count from 0 to 7"
-    assert min(outcome.strata) >= 3, "any other hidden count may be at least four numbers"
+    assert min(outcome.strata) >= 2, "any other hidden count may be at least three numbers"
     assert status is EXCLUDED or outcome.shown
 
 
@@ -207,7 +212,7 @@ def broken(seed: int, status: Status) -> int:
 
 
 def test_the_same_attack_breaks_hiding_and_rounding_each_count_by_itself() -> None:
-    assert sum(broken(seed, OVERDUE) for seed in SEEDS) > 0
+    assert sum(broken(seed, OVERDUE) for seed in SEEDS[:4]) > 0
 
 
 @pytest.mark.parametrize("seed", PREVIEW_SEEDS)
