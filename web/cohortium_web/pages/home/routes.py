@@ -78,6 +78,7 @@ def home(asking: Annotated[Asking, requires(Action.SEE_HOME)]) -> Response:
         counted=counted,
         practices=len(practices),
         sees_patients=asking.who.role in _SEES_PATIENTS,
+        sees_counts=asking.who.role in _SEES_COUNTS,
         will_see=WILL_SEE[asking.who.role],
     )
 
