@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -167,6 +168,19 @@ def test_password_and_code_are_both_needed_and_a_code_counts_once(attempt, secre
     assert attempt(code=_code(secret)).why == "code"
     later = NOON + timedelta(seconds=STEP_SECONDS)
     assert attempt(name=" ADA.OKAFOR ", code=_code(secret, later), at=later).why == ""
+
+
+def test_of_one_code_typed_many_times_at_once_one_counts(attempt, secret) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        whys = list(pool.map(lambda _: attempt(code=_code(secret)).why, range(6)))
+    assert whys.count("") == 1
+
+
+def test_many_guesses_at_once_lock_as_many_one_after_another_do(attempt, secret) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        whys = list(pool.map(lambda _: attempt(password=WRONG).why, range(16)))
+    assert (whys.count("password"), whys.count("locked")) == (5, 11)
+    assert attempt(code=_code(secret)).why == "locked"
 
 
 def test_repeated_failures_lock_for_longer_and_longer(attempt, secret) -> None:

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -181,6 +182,13 @@ def test_an_assertion_counts_once(program, ask, entries) -> None:
     assert ask(_assertion(program, jti="a")).status_code == 200
     assert ask(_assertion(program, jti="a")).status_code == 400  # the same name in another assertion
     assert [entry.detail.get("why") for entry in entries()] == [None, "replayed", None, "replayed"]
+
+
+def test_of_one_assertion_sent_many_times_at_once_one_counts(program, ask) -> None:
+    assertion = _assertion(program)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: ask(assertion).status_code, range(6)))
+    assert sorted(answers) == [200, *[400] * 5]
 
 
 def _unsigned(header: dict[str, object], claims: dict[str, object]) -> str:

@@ -28,6 +28,7 @@ from cohortium_auth.login.oidc import (
     add_provider,
     find_provider,
     link_person,
+    replace_secret,
     set_enabled,
     unlink_person,
 )
@@ -587,6 +588,15 @@ def test_what_is_no_logout_token_ends_nothing(register, linked, entries) -> None
     for token in ("", "a.b.c", "x" * 60_000):
         assert _logout(registered, registered.browser(), token).status_code == 400
     assert [entry.outcome for entry in entries("back-channel-logout")] == ["denied"] * 3
+
+
+def test_another_secret_is_used_from_then_on_and_links_stay(register, linked, database, place, tenant_keys) -> None:
+    registered = register()
+    linked((Role.CLINICIAN, PCN))
+    for secret, status in (("no secret of the client", 403), ("a-secret-of-the-client", 303)):
+        with database.tenant(place.id) as session:
+            replace_secret(session, tenant_keys, "main", secret)
+        assert registered.sign_in()[0].status_code == status
 
 
 def test_the_secret_is_sealed(register, database, place) -> None:

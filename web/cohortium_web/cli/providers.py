@@ -16,6 +16,7 @@ from cohortium_auth.login.oidc import (
     add_provider,
     list_providers,
     open_provider,
+    replace_secret,
     set_enabled,
 )
 from cohortium_auth.login.oidc.kinds import Rules
@@ -32,6 +33,23 @@ app = typer.Typer(help="Sign-in providers: add, list, check, enable, disable.", 
 _KEY_BITS = 3072
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant's short name.")]
 Name = Annotated[str, typer.Argument(help="The provider's name in addresses, such as care-identity.")]
+
+
+SecretInput = Annotated[bool, typer.Option("--secret-stdin", help="Read the client secret: one line.")]
+OwnKey = Annotated[
+    bool, typer.Option("--own-key", help="Sign with a key made here instead of a secret; its public half is shown.")
+]
+
+
+def _proof(*, secret_stdin: bool, own_key: bool) -> tuple[str, str, dict[str, object]]:
+    """How we prove ourselves: the secret, or a new private key with its id and its public half. Raises `BadInput`."""
+    if secret_stdin == own_key:
+        raise BadInput("Say how we prove ourselves to it.", "Give either --secret-stdin or --own-key.")
+    if secret_stdin:
+        return sys.stdin.readline().rstrip("\r\n"), "", {}
+    key = RSAKey.generate_key(_KEY_BITS, auto_kid=True)
+    public = {**key.as_dict(private=False), "alg": "RS512", "use": "sig"}
+    return key.as_pem(private=True).decode(), str(key.kid), {"keys": [public]}
 
 
 def _pairs(texts: list[str], what: str) -> dict[str, str]:
@@ -58,10 +76,8 @@ def add(  # noqa: PLR0913 - each is an option of the command
     title: Annotated[str, typer.Option(help="What people call it: it stands on the button.")],
     issuer: Annotated[str, typer.Option(help="Its issuer, exactly as its tokens name it.")],
     client_id: Annotated[str, typer.Option(help="The client id that it gave you.")],
-    secret_stdin: Annotated[bool, typer.Option("--secret-stdin", help="Read the client secret: one line.")] = False,
-    own_key: Annotated[
-        bool, typer.Option("--own-key", help="Sign with a key made here instead of a secret; its public half is shown.")
-    ] = False,
+    secret_stdin: SecretInput = False,
+    own_key: OwnKey = False,
     algorithm: Annotated[str, typer.Option(help="What its tokens are signed with.")] = "RS256",
     scopes: Annotated[str, typer.Option(help="Scopes to ask for; those of its kind when absent.")] = "",
     acr: Annotated[list[str] | None, typer.Option("--acr", help="An acr to demand; several are alternatives.")] = None,
@@ -77,17 +93,9 @@ def add(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Add a provider. The private key or secret is sealed under the tenant's key and never shown."""
     output = Output(as_json=as_json)
-    if kind not in set(Kind) or secret_stdin == own_key:
-        raise BadInput("Say what kind it is, and how we prove ourselves to it.",
-                       f"Kinds: {', '.join(Kind)}. Either --secret-stdin or --own-key.")  # fmt: skip
-    public: dict[str, object] = {}
-    secret, key_id = "", ""
-    if own_key:
-        key = RSAKey.generate_key(_KEY_BITS, auto_kid=True)
-        secret, key_id = key.as_pem(private=True).decode(), str(key.kid)
-        public = {"keys": [{**key.as_dict(private=False), "alg": "RS512", "use": "sig"}]}
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
+    if kind not in set(Kind):
+        raise BadInput("Say what kind of provider it is.", f"Kinds: {', '.join(Kind)}.")
+    secret, key_id, public = _proof(secret_stdin=secret_stdin, own_key=own_key)
     rules = Rules(least_assurance, directory, _pairs(job_role or [], "A job role"), _levels(level or []))
     new = NewProvider(
         name, title, Kind(kind), issuer, client_id, secret, key_id=key_id, algorithm=algorithm, scopes=scopes,
@@ -103,6 +111,20 @@ def add(  # noqa: PLR0913 - each is an option of the command
     if public:
         output.say(f"  our public key (JWKS): {json.dumps(public)}")
     output.document({"provider": name, "redirect_uri": f"{path}/back", "logout_uri": f"{path}/logout", "jwks": public})
+
+
+@app.command("new-secret")
+def new_secret(
+    tenant: Tenant, name: Name, *, secret_stdin: SecretInput = False, own_key: OwnKey = False, as_json: AsJson = False
+) -> None:
+    """Use another secret or key from now on: the provider must know it first, or know both for a while."""
+    output = Output(as_json=as_json)
+    secret, key_id, public = _proof(secret_stdin=secret_stdin, own_key=own_key)
+    with open_place() as place, place.database.tenant(place.tenant(tenant).id) as session:
+        replace_secret(session, open_keys(session, place.key_encryption), name, secret, key_id)
+        record_change(session, "provider.new-secret", f"provider/{name}")
+    output.say(f"Changed. Our public key (JWKS): {json.dumps(public)}" if public else "Changed.")
+    output.document({"provider": name, "jwks": public})
 
 
 @app.command("list")

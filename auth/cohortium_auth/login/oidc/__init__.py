@@ -18,6 +18,7 @@ from cohortium_auth.login.oidc.providers import (
     list_providers,
     open_provider,
     provider_of,
+    replace_secret,
     set_enabled,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "provider_of",
     "recognise",
     "release",
+    "replace_secret",
     "set_enabled",
     "unlink_person",
 ]

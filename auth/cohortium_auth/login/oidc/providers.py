@@ -31,6 +31,7 @@ __all__ = [
     "may_be_asked",
     "open_provider",
     "provider_of",
+    "replace_secret",
     "set_enabled",
 ]
 
@@ -161,6 +162,18 @@ def set_enabled(session: Session, name: str, *, enabled: bool) -> None:
     """Let people sign in by a provider, or no more. Sessions that it opened stay. Raises `NotFound`."""
     row = find_provider(session, name)
     row.enabled = enabled
+    session.add(row)
+
+
+def replace_secret(session: Session, keys: TenantKeys, name: str, secret: str, key_id: str = "") -> None:
+    """Prove ourselves to a provider by another secret, or private key, from now on; links stay. Raises `NotFound` and
+    `BadInput`.
+    """
+    row = find_provider(session, name)
+    if not secret:
+        raise BadInput("The secret must not be empty.", "Correct it and try again.")
+    row.authentication, row.key_id = "private_key_jwt" if key_id else "client_secret_basic", key_id
+    row.sealed = keys.seal(secret.encode(), _context(row.id))
     session.add(row)
 
 
