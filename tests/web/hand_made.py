@@ -18,6 +18,8 @@ REVIEW, SUMMARY, SMOKES, NEVER_SMOKED = 401123009, 1324891000000103, 77176002, 2
 BMI = 60621009
 UNASKED = 386661006
 """A code that no measure of the pack asks for."""
+OBJECTOR, DISSENT = 150, 827241000000103
+"""One of them has a type 1 opt-out."""
 FILLERS = 60
 """People of the second practice who make a second page; each with the same few entries."""
 
@@ -79,10 +81,12 @@ def everyone() -> Iterator[Patient]:
     yield from (ADA, BEN, CORA, WELL, HIDDEN)
     for number in range(100, 100 + FILLERS):
         events = [(LYMPHOMA, date(2020, 1, 1 + number % 28), None, ""), (REVIEW, date(2025, 3, 3), None, "")]
+        if number == OBJECTOR:
+            events.append((DISSENT, date(2021, 4, 5), None, ""))
         yield Patient(
             number,
             OAK,
-            f"Filler{chr(97 + number % 26)}",
+            "Objector" if number == OBJECTOR else f"Filler{chr(97 + number % 26)}",
             "Pat",
             date(1940 + number % 50, 4, 4),
             "male",

@@ -1,27 +1,58 @@
-"""`cohortium opt-outs`: lists of those cleared of the national data opt-out."""
+"""`cohortium opt-outs`: asking the national service who has opted out, and lists of those whom it cleared."""
 
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlmodel import col, select
 
-from cohortium_auth.opt_outs import ClearedList, cleared_list, load_cleared_list
+from cohortium_auth.opt_outs import ClearedList, cleared_list, load_cleared_list, sweep_lists, write_question
 from cohortium_platform.audit import Entry, record
 from cohortium_platform.errors import BadInput
 from cohortium_platform.records import RecordStore
 from cohortium_web.cli.context import open_place
 from cohortium_web.cli.output import AsJson, Output
-from cohortium_web.cli.tenants import parse_day
+from cohortium_web.cli.tenants import operator, parse_day
 
 __all__ = ["app"]
 
-app = typer.Typer(help="National data opt-outs: load a cleared list, show lists.", no_args_is_help=True)
+app = typer.Typer(
+    help="National data opt-outs: ask about people, load a cleared list, show lists.", no_args_is_help=True
+)
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant's short name.")]
+
+
+@app.command()
+def ask(
+    tenant: Tenant,
+    out: Annotated[Path, typer.Option("--out", help="A new file; its owner alone may read it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write the NHS numbers to send to the national service: of everyone known here by a number that is trusted."""
+    output = Output(as_json=as_json)
+    with open_place() as place:
+        found = place.tenant(tenant)
+        keys = place.keys(found)
+        with ExitStack() as unless_recorded:
+            with place.database.tenant(found.id) as session:
+                people = write_question(session, keys, out)
+                unless_recorded.callback(out.unlink, missing_ok=True)
+                asked = Entry(
+                    action="manage-opt-outs",
+                    resource="cleared-list/question",
+                    actor=operator(),
+                    detail={"people": people},
+                )
+                record(session, asked)
+            unless_recorded.pop_all()
+    output.say(f"{people:,} NHS numbers are in {out}. Remove the file when the answer is loaded.")
+    output.document({"file": out, "people": people})
 
 
 @app.command()
@@ -40,12 +71,15 @@ def load(
     with open_place() as place:
         found = place.tenant(tenant)
         keys, store = place.keys(found), RecordStore(place.settings.store_root, found.id)
+        with place.database.tenant(found.id) as session:
+            sweep_lists(session, store, dt.datetime.now(dt.UTC).date())
         with place.database.tenant(found.id) as session, file.open(encoding="utf-8", errors="replace") as lines:
             made = load_cleared_list(
-                session, store, keys, lines, as_at=parse_day(as_at), expires=parse_day(expires), by="command line"
+                session, store, keys, lines, as_at=parse_day(as_at), expires=parse_day(expires), by=operator()
             )
             detail = {"as_at": as_at, "expires": expires, "people": made.people}
-            record(session, Entry(action="manage-opt-outs", resource=f"cleared-list/{made.id}", detail=detail))
+            resource = f"cleared-list/{made.id}"
+            record(session, Entry(action="manage-opt-outs", resource=resource, actor=operator(), detail=detail))
     output.say(f"{made.people:,} people are cleared, as at {as_at}, until {expires}.")
     output.document({"id": str(made.id), "people": made.people, "as_at": as_at, "expires": expires})
 

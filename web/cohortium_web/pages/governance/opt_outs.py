@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from sqlmodel import col, select
 from starlette.responses import Response
 
+from cohortium_auth.login import names_of
 from cohortium_auth.opt_outs import DISSENT, WITHDRAWAL, ClearedList, cleared_list
 from cohortium_auth.policy import Action
 from cohortium_web.asking import Asking
@@ -24,6 +25,7 @@ _COLUMNS = (
     Column("state", "State"),
     Column("people", "People cleared", numeric=True),
     Column("loaded", "Loaded"),
+    Column("by", "By"),
 )
 
 
@@ -31,12 +33,19 @@ _COLUMNS = (
 def show_opt_outs(asking: Annotated[Asking, requires(Action.MANAGE_OPT_OUTS)]) -> Response:
     """The lists, the newest first."""
     current = cleared_list(asking.session, asking.on)
-    rows = []
+    rows, people = [], {str(person): name for person, name in names_of(asking.session).items()}
     for row in asking.session.exec(select(ClearedList).order_by(col(ClearedList.as_at).desc())):
         counts = current is not None and row.id == current.id
-        state, tag = ("in use", "green") if counts else (("expired", "grey") if row.expires < asking.on else ("", ""))
-        cells = [Cell(row.as_at), Cell(row.expires), Cell(state, tag=tag), Cell(row.people), Cell(row.loaded)]
+        state, tag = (
+            ("in use", "green")
+            if counts
+            else (("expired", "grey") if row.expires < asking.on else ("replaced", "grey"))
+        )
+        by = people.get(row.by, row.by)
+        cells = [Cell(row.as_at), Cell(row.expires), Cell(state, tag=tag), Cell(row.people), Cell(row.loaded), Cell(by)]
         rows.append(cells)
     asking.record("ig/opt-outs")
     table = Table("cleared-lists", "Lists of people cleared", _COLUMNS, rows, "No list was ever loaded.")
-    return asking.answer(table, "governance/opt_outs.html", current=current, dissent=DISSENT, withdrawal=WITHDRAWAL)
+    view = {"current": current, "days": (current.expires - asking.on).days if current else 0}
+    codes = {"dissent": DISSENT, "withdrawal": WITHDRAWAL}
+    return asking.answer(table, "governance/opt_outs.html", **view, **codes, slug=asking.tenant.slug)
