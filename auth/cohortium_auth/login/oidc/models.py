@@ -19,7 +19,8 @@ _STAYS = Travels.left("A provider knows this installation's addresses; it is reg
 
 class SignInProvider(TenantTable, table=True):
     """A provider as a tenant registered itself there. `sealed` is the client secret, or the private key (PEM) with
-    which we sign, under the tenant's data key; `providers.OpenedProvider` says what the other columns mean.
+    which we sign (then `key_id` names it), under the tenant's data key; `providers.OpenedProvider` says what the other
+    columns mean.
     """
 
     __tablename__ = "sign_in_providers"
@@ -32,7 +33,6 @@ class SignInProvider(TenantTable, table=True):
     kind: str
     issuer: str
     client_id: str
-    authentication: str
     key_id: str
     sealed: bytes
     algorithm: str

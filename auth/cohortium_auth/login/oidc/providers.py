@@ -99,7 +99,6 @@ def add_provider(session: Session, keys: TenantKeys, new: NewProvider, *, loopba
         kind=new.kind,
         issuer=new.issuer,
         client_id=new.client_id,
-        authentication="private_key_jwt" if new.key_id else "client_secret_basic",
         key_id=new.key_id,
         sealed=keys.seal(new.secret.encode(), _context(provider_id)),
         algorithm=new.algorithm,
@@ -172,8 +171,7 @@ def replace_secret(session: Session, keys: TenantKeys, name: str, secret: str, k
     row = find_provider(session, name)
     if not secret:
         raise BadInput("The secret must not be empty.", "Correct it and try again.")
-    row.authentication, row.key_id = "private_key_jwt" if key_id else "client_secret_basic", key_id
-    row.sealed = keys.seal(secret.encode(), _context(row.id))
+    row.key_id, row.sealed = key_id, keys.seal(secret.encode(), _context(row.id))
     session.add(row)
 
 

@@ -26,7 +26,6 @@ ALGORITHMS = ("RS384", "ES384")
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_SECONDS = 300
 _CLOCKS_SECONDS = 10
-_ID_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
