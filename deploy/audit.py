@@ -88,7 +88,7 @@ def _ask_about_python(lock: str) -> Found:
     """Ask each source in turn until one answers for everything."""
     program = Path(sys.executable).with_name("pip-audit")
     found = Found(0, (), ("pip-audit is not installed",))
-    for source in SOURCES if program.exists() else ():
+    for source in SOURCES if program.exists() else ():  # one that answers for more counts
         command = [str(program), "--require-hashes", "--disable-pip", "--requirement", str(ROOT / lock)]
         command += [
             "--vulnerability-service",
@@ -100,7 +100,8 @@ def _ask_about_python(lock: str) -> Found:
             "--timeout",
             "15",
         ]
-        found = of_pip_audit(_answer(command))
+        answered = of_pip_audit(_answer(command))
+        found = answered if answered.asked or not found.asked else found
         if found.weak or not found.unanswered:
             break
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
@@ -15,6 +16,7 @@ import pytest
 import uvicorn
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
+from starlette.responses import StreamingResponse
 
 from cohortium_auth.login import Role
 from cohortium_web.app import create_app
@@ -236,7 +238,7 @@ def test_downloads_are_in_no_cache_and_are_nothing_but_downloads(opened) -> None
         if answer.headers["content-type"].startswith("text/csv"):
             taken += 1
             assert answer.headers["content-disposition"].startswith("attachment; filename=")
-    assert taken > 5
+    assert taken > 2
 
 
 def test_a_session_that_was_planted_is_not_the_one_that_is_opened(
@@ -258,6 +260,7 @@ def test_the_server_logs_no_access_and_names_no_maker(monkeypatch, settings) -> 
     service.run_site("127.0.0.1", 8000)
     assert given["access_log"] is False
     assert given["server_header"] is False
+    assert given["ws"] == "none"
 
 
 def test_a_request_leaves_no_word_of_it_in_the_logs(everyone, caplog) -> None:
@@ -270,3 +273,29 @@ def test_a_request_leaves_no_word_of_it_in_the_logs(everyone, caplog) -> None:
     )
     assert "Secretum" not in ours
     assert not re.search(r"\b999\d{7}\b", caplog.text)
+
+
+def test_a_field_given_twice_is_no_fault(everyone, form_token) -> None:
+    client = everyone[Role.CLINICIAN]
+    for path in (f"/registries/{PACK}/", f"/registries/{PACK}/list.csv"):
+        once = client.get(path, params={"page": "1"})
+        twice = client.get(path, params=[("page", "9"), ("page", "1")])
+        assert twice.status_code == once.status_code == 200
+    tokens = {"form_token": [form_token(client.get("/").text), "0"]}
+    assert client.post("/sign-out", data=tokens).status_code in {303, 403}
+
+
+def test_a_failure_in_the_middle_of_a_download_says_no_words(settings, caplog) -> None:
+    app, number = create_app(settings), "9434765919"
+
+    def lines() -> Iterator[str]:
+        yield "a line\n"
+        raise ValueError(number)
+
+    app.add_api_route("/halfway", lambda: StreamingResponse(lines()), response_class=StreamingResponse)
+    with TestClient(app) as client, caplog.at_level(logging.DEBUG), pytest.raises(Exception, match=r"^$") as failure:
+        client.get("/halfway")
+    assert type(failure.value).__name__ == "ValueError"
+    assert number not in "".join(traceback.format_exception(failure.value))
+    assert number not in caplog.text
+    assert "failed" in caplog.text

@@ -47,7 +47,7 @@ def serve(
 
 def run_site(host: str, port: int) -> None:
     """Serve until told to stop. Access is in the audit, so no access log names what was looked at."""
-    uvicorn.run(create_app(load_settings()), host=host, port=port, access_log=False, server_header=False)
+    uvicorn.run(create_app(load_settings()), host=host, port=port, access_log=False, server_header=False, ws="none")
 
 
 def worker() -> None:
