@@ -230,7 +230,7 @@ def test_an_organisation_outside_reach_is_refused(analyst) -> None:
 def test_nothing_without_an_approval_or_a_list_in_date(database, place, analyst, add_someone, sign_in) -> None:
     other = sign_in(add_someone(place, (Role.ICB_ANALYST, PLACE)))
     assert other.get(COUNTS).status_code == 404
-    assert "You see no counts here" in other.get("/").text
+    assert "You see no counts here yet" in other.get("/").text
     with database.tenant(place.id) as session:
         change = text("UPDATE cleared_lists SET expires = expires + :days * interval '1 day'")
         session.connection().execute(change, {"days": -30})
