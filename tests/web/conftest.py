@@ -125,17 +125,23 @@ def make_registry(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Tenant]:
     """Make a tenant whose registry holds the hand-made patients, loaded and evaluated as in life. `unsaid` are codes
-    that none of their records ever held; `before` does something to the tenant before anything is evaluated.
+    that none of their records ever held; `before` does something to the tenant before anything is evaluated; where
+    somebody is `objecting`, they have a type 1 opt-out.
     """
 
-    def make(unsaid: Collection[int] = (), before: Callable[[Session], None] = lambda _session: None) -> Tenant:
+    def make(
+        unsaid: Collection[int] = (),
+        before: Callable[[Session], None] = lambda _session: None,
+        *,
+        objecting: bool = False,
+    ) -> Tenant:
         tenant = create_tenant(database, key_encryption, slug=f"t{uuid4().hex}", name="Registry ICB", ods_code=ICB)
         with database.tenant(tenant.id) as session:
             _organisations(session)
             enable_pack(session, "cancer-care", by="test")
             before(session)
             found = definition_of(session, "cancer-care")
-        practices = hand_made.write_extract(tmp_path_factory.mktemp("gp"), unsaid)
+        practices = hand_made.write_extract(tmp_path_factory.mktemp("gp"), unsaid, objecting=objecting)
         trust = hand_made.write_trust_extract(tmp_path_factory.mktemp("trust"), unsaid)
         for delivery, options in ((practices, ImportOptions()), (trust, ImportOptions(source=hand_made.TRUST))):
             load_delivery(database, settings, key_encryption, tenant.id, delivery, options, LoadOptions())

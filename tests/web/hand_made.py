@@ -19,7 +19,7 @@ BMI = 60621009
 UNASKED = 386661006
 """A code that no measure of the pack asks for."""
 OBJECTOR, DISSENT = 150, 827241000000103
-"""One of them has a type 1 opt-out."""
+"""One of them, and the code of a type 1 opt-out, which they have where a test asks for it."""
 FILLERS = 60
 """People of the second practice who make a second page; each with the same few entries."""
 
@@ -81,8 +81,6 @@ def everyone() -> Iterator[Patient]:
     yield from (ADA, BEN, CORA, WELL, HIDDEN)
     for number in range(100, 100 + FILLERS):
         events = [(LYMPHOMA, date(2020, 1, 1 + number % 28), None, ""), (REVIEW, date(2025, 3, 3), None, "")]
-        if number == OBJECTOR:
-            events.append((DISSENT, date(2021, 4, 5), None, ""))
         yield Patient(
             number,
             OAK,
@@ -95,8 +93,10 @@ def everyone() -> Iterator[Patient]:
         )
 
 
-def write_extract(folder: Path, unsaid: Collection[int] = ()) -> Path:
-    """Write what the practices' system sends; as if nobody had ever recorded the codes `unsaid`."""
+def write_extract(folder: Path, unsaid: Collection[int] = (), *, objecting: bool = False) -> Path:
+    """Write what the practices' system sends; as if nobody had ever recorded the codes `unsaid`. With `objecting`,
+    somebody has a type 1 opt-out.
+    """
     people = list(everyone())
     _write(folder / "patients.csv", [_patient(each) for each in people])
     _write(folder / "registrations.csv", [
@@ -106,7 +106,8 @@ def write_extract(folder: Path, unsaid: Collection[int] = ()) -> Path:
     _write(folder / "events.csv", [
         {"local_id": each.local_id, "practice": each.practice, "date": day, "code": code,
          "value": "" if value is None else value, "unit": unit, "episode": ""}
-        for each in people for code, day, value, unit in each.events if code not in unsaid
+        for each in people for code, day, value, unit in (*each.events, *_objection(each, objecting=objecting))
+        if code not in unsaid
     ])  # fmt: skip
     _write(folder / "consultations.csv", [
         {"local_id": each.local_id, "practice": each.practice, "date": day, "kind": "face-to-face"}
@@ -120,6 +121,10 @@ def write_extract(folder: Path, unsaid: Collection[int] = ()) -> Path:
     ])  # fmt: skip
     (folder / "extract.yaml").write_text(f"source: gp\nrecords_to: {INDEX_DATE}\n")
     return folder
+
+
+def _objection(patient: Patient, *, objecting: bool) -> Sequence[tuple[int, date, float | None, str]]:
+    return [(DISSENT, date(2021, 4, 5), None, "")] if objecting and patient.number == OBJECTOR else []
 
 
 def write_trust_extract(folder: Path, unsaid: Collection[int] = ()) -> Path:

@@ -39,7 +39,7 @@ REGISTRY = ("", "?page=2", "tiles/", "measures/", "rates/", "list.csv")
 @pytest.fixture(scope="module")
 def opted(make_registry, database, settings, key_encryption, hand_made) -> Tenant:
     """A tenant where research is approved for a PCN, and a list clears everyone but one."""
-    tenant = make_registry()
+    tenant = make_registry(objecting=True)
     with database.tenant(tenant.id) as session:
         store, keys = RecordStore(settings.store_root, tenant.id), open_keys(session, key_encryption)
         cleared = [each.nhs_number + "," for each in hand_made.everyone() if each is not hand_made.BEN]

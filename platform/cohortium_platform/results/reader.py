@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import duckdb
+import pyarrow as pa
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -91,7 +92,14 @@ class ResultReader:
     def rows(self, query: str, parameters: Mapping[str, object]) -> list[tuple[object, ...]]:
         """Run a query and take every row, so that no unfinished result holds the cursor."""
         used = {name: parameters[name] for name in _PARAMETER.findall(query)}
-        return cast("list[tuple[object, ...]]", self.cursor().execute(query, used).fetchall())
+        cursor, only = self.cursor(), parameters.get("only")
+        if only is not None:
+            cursor.register(_ONLY_TABLE, only)
+        try:
+            return cast("list[tuple[object, ...]]", cursor.execute(query, used).fetchall())
+        finally:
+            if only is not None:
+                cursor.unregister(_ONLY_TABLE)
 
     def close(self) -> None:
         """Close DuckDB, and let go of every thread's cursor."""
@@ -140,7 +148,10 @@ _COUNTS = f"""
     SELECT practice, indicator, index_date, status, closed, people {_SCOPED}
     WHERE $indicator IS NULL OR indicator = $indicator ORDER BY ALL
 """
-_ONLY = " SEMI JOIN (SELECT unnest($only::BIGINT[]) AS patient_id) USING (patient_id)"
+_ONLY_TABLE = "only_patients"
+"""Those whom results are narrowed to, as a table of the cursor for one query: as a parameter, every query would take a
+hundred thousand numbers apart anew."""
+_ONLY = f" SEMI JOIN {_ONLY_TABLE} USING (patient_id)"
 _COUNTS_OF_SOME = """
     SELECT practice, indicator, index_date, status,
            CASE WHEN list_contains($windowed, indicator) THEN coalesce(window_end < index_date, true) END AS closed,
@@ -188,7 +199,7 @@ class RegistryResults:
                 scope["files"].append(paths[path])
             scope["paths"].append(paths[path])
             scope["of"].append(practice)
-        self._scopes: Mapping[str, Mapping[str, Sequence[object]]] = scopes
+        self._scopes: Mapping[str, Mapping[str, object]] = scopes
 
     @property
     def index_date(self) -> dt.date:
@@ -205,7 +216,8 @@ class RegistryResults:
         are the indicators whose counts tell closed windows apart.
         """
         narrow = copy.copy(self)
-        scopes = {kind: {**scope, "only": list(patients)} for kind, scope in self._scopes.items()}
+        only = pa.table({"patient_id": pa.array(list(patients), pa.int64())})
+        scopes = {kind: {**scope, "only": only} for kind, scope in self._scopes.items()}
         vars(narrow).update(_scoped=_SCOPED + _ONLY, _windowed=sorted(windowed), _scopes=scopes)
         return narrow
 
