@@ -203,7 +203,7 @@ def test_everything_can_be_read_without_javascript(sign_in_as) -> None:
 
 def test_other_roles_changing_role_and_signing_out(sign_in_as) -> None:
     page = sign_in_as((Role.IG_OFFICER, ICB), (Role.CLINICIAN, PCN), name="Browse Ashgrove")
-    assert page.get_by_text("This role will see the audit log").is_visible()
+    assert page.get_by_text("This role sees the audit log").is_visible()
     check(page, "home-ig-officer")
     page.get_by_role("link", name="Change role").click()
     check(page, "roles")

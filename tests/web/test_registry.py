@@ -143,7 +143,7 @@ def test_other_roles_find_nothing_here_and_a_page_that_says_what_they_will_see(
 ) -> None:
     client = sign_in(add_someone(registry_place, (role, PCN)))
     home = client.get("/")
-    assert "This role will see" in home.text
+    assert "This role sees" in home.text
     assert "cancer" not in home.text.lower()
     for path in ("", "tiles/", "measures/", "rates/", "list.csv", "patients/AAAAAAAAAAAAAAAAAAAAAA/"):
         answer = client.get(LIST + path)
