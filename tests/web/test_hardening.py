@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
+import threading
+import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -299,3 +303,58 @@ def test_a_failure_in_the_middle_of_a_download_says_no_words(settings, caplog) -
     assert number not in "".join(traceback.format_exception(failure.value))
     assert number not in caplog.text
     assert "failed" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def port(app, _running) -> Iterator[int]:
+    """The site behind the server that it has in life."""
+    options = {"access_log": False, "server_header": False, "ws": "none", "lifespan": "off"}
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **options))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+FORM = b"POST /sign-in/demo HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"TRACE / HTTP/1.1\r\nHost: a\r\nX-Probe: Secretum\r\n\r\n", b"403"),
+        (b"GET http://evil.example/Secretum HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
+        (b"GET /Secretum HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /Secretum HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"GET /Secretum\x00 HTTP/1.1\r\nHost: a\r\n\r\n", b"400"),
+        (b"GET /static/../../pyproject.toml HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
+        (
+            FORM + b"Transfer-Encoding: chunked\r\n\r\n" + (b"4000\r\n" + b"x" * 0x4000 + b"\r\n") * 6 + b"0\r\n\r\n",
+            b"413",
+        ),
+        (FORM + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", b"400"),
+        (
+            FORM
+            + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"400",
+        ),
+    ],
+)
+def test_bytes_that_no_browser_sends_get_one_refusal(port, caplog, raw, status) -> None:
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sent, caplog.at_level(logging.DEBUG):
+        sent.sendall(raw)
+        with suppress(ConnectionResetError, TimeoutError):
+            while part := sent.recv(65536):
+                got += part
+                sent.settimeout(0.5)
+    assert got.startswith(b"HTTP/1.1 " + status), got[:100]
+    assert got.count(b"HTTP/1.1 ") == 1
+    assert b"Secretum" not in got
+    assert b"\r\nserver:" not in got.lower()
+    # The access log is off, which is no more to pytest than that nobody else listens to it.
+    assert not [each for each in caplog.records if "Secretum" in each.getMessage() and each.name != "uvicorn.access"]

@@ -65,7 +65,9 @@ class Bounded:
             _check_address(scope)
             _check_announced(headers)
         except CohortiumError as refused:
-            await show_problem(Request(scope, receive), refused)(scope, receive, send)
+            answer = show_problem(Request(scope, receive), refused)
+            answer.headers["connection"] = "close"  # what follows on it may be the rest of this request
+            await answer(scope, receive, send)
             return
         await self.app(scope, _Counted(receive), send)
 
@@ -106,7 +108,11 @@ def _check_address(scope: Scope) -> None:
 
 
 def _check_announced(headers: Headers) -> None:
-    """What the headers say of a body, before any of it is read."""
+    """What the headers say of a body, before any of it is read. Two lengths at once are how a request is hidden in
+    another, where a proxy believes the one and the server the other.
+    """
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise BadInput("That request could not be read.")
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
         raise BadInput("That request could not be read.")
