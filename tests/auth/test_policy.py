@@ -171,7 +171,8 @@ def test_other_purposes_need_an_approval_of_that_purpose_registry_and_level(sess
     aggregates = _approve(session, Level.AGGREGATE, Purpose.PLANNING)
     people = _approve(session, Level.IDENTIFIABLE, Purpose.RESEARCH)
     leads = {(role, kind, Purpose.PLANNING) for role in (Role.ICB_ANALYST, Role.PROGRAMME_LEAD) for kind in SOME_KINDS}
-    research = {(role, kind, Purpose.RESEARCH) for role in CARERS for kind in SOME_KINDS}
+    near = (OrganisationType.PCN, OrganisationType.TRUST)
+    research = {(role, kind, Purpose.RESEARCH) for role in CARERS for kind in near}
     assert _allowed(session, Action.VIEW_AGGREGATES, "cancer-care") == leads
     assert _allowed(session, Action.VIEW_AGGREGATES, "other") == set()
     assert _allowed(session, Action.EXPORT_PSEUDONYMISED, "cancer-care") == set()
@@ -192,6 +193,11 @@ def test_other_purposes_need_an_approval_of_that_purpose_registry_and_level(sess
     assert reach.decision.obligations == {Obligation.RECORD_PATIENTS, Obligation.APPLY_OPT_OUTS}
     revoke(session, aggregates, by=add_person(session, "Ends", []), why="Over")
     assert _allowed(session, Action.VIEW_AGGREGATES, "cancer-care") == set()
+    trust = decide(
+        session, _principal(kind=OrganisationType.TRUST), Action.VIEW_PATIENT, PracticeRecords(PRACTICE),
+        Purpose.RESEARCH, on=DAY, registry="cancer-care",
+    )  # fmt: skip
+    assert Obligation.ACTIVE_RELATIONSHIP in trust.obligations
     late = decide(
         session, _principal(), Action.VIEW_PATIENT, PracticeRecords(PRACTICE), Purpose.RESEARCH,
         on=DAY + timedelta(days=1), registry="cancer-care",
@@ -381,3 +387,31 @@ def test_an_agreement_names_its_paper_and_ends_after_it_begins(database, tenant)
 def test_a_wrong_policy_stops_the_start(policy: str, says: str) -> None:
     with pytest.raises(BadSettings, match=says):
         PolicyBook(policy, SCHEMA)
+
+
+@pytest.mark.parametrize("action", [action for action in Action if action is not Action.VIEW_AGGREGATES])
+def test_a_password_alone_is_not_enough_for_patients_or_governing(session, tenant, action: Action) -> None:
+    """Who may with two factors, and what is left of it with one."""
+    free = {Action.SEE_HOME, Action.MANAGE_OWN_SESSION, Action.REQUEST_APPROVAL, Action.VIEW_ACCESS_MATRIX}
+    free |= {Action.VIEW_ONBOARDING, Action.VIEW_OWN_ONBOARDING, Action.VIEW_USAGE}
+    share(session, PRACTICE, "U00001", start=LONG_AGO, document="DSA-1")
+    _cleared(session)
+    _approve(session, Level.PSEUDONYMISED, Purpose.PLANNING)
+    resource = PracticeRecords(PRACTICE) if action in OF_PRACTICES else TenantItself(tenant.id)
+    allowed = {1: False, 2: False}
+    for level, (role, kind) in product(
+        allowed, product(Role, (OrganisationType.PCN, OrganisationType.ICB, OrganisationType.PRACTICE))
+    ):
+        principal = Principal(uuid4(), role, "U00001", kind, assurance=level)
+        decision = decide(session, principal, action, resource, role.purpose, on=DAY, registry="cancer-care")
+        allowed[level] |= decision.allowed
+    assert allowed == {1: action in free, 2: True}
+
+
+def test_an_agreement_only_ever_ends_sooner(session) -> None:
+    agreement = share(session, PRACTICE, "U00001", start=DAY, document="DSA-1")
+    end_agreement(session, agreement, DAY + timedelta(days=9))
+    for wrong in (DAY - timedelta(days=1), DAY + timedelta(days=10)):
+        with pytest.raises(BadInput, match="cannot end then"):
+            end_agreement(session, agreement, wrong)
+    end_agreement(session, agreement, DAY + timedelta(days=1))

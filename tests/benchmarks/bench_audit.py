@@ -166,7 +166,7 @@ def test_the_log_in_use(place: Place, tmp_path: Path) -> None:
         assert verify_export(tmp_path / "log", key=place.signer.key).faults == ()
     with timed("checking in place", number):
         assert check_log(place.database, place.tenant_id, place.signer.key).problems == ()
-    for query in (AuditQuery(patient_hash=LISTED.patients[0]), AuditQuery(resource_prefix="tenant/"), AuditQuery()):
+    for query in (AuditQuery(patients=LISTED.patients[:1]), AuditQuery(resource_prefix="tenant/"), AuditQuery()):
         search_what = "a patient" if query.patient_hash else query.resource_prefix or "the newest"
         with (
             timed(f"searching {number:,} entries for {search_what}", 1),

@@ -57,12 +57,12 @@ def test_each_condition_finds_its_own(database: Database, filled: Tenant) -> Non
         AuditQuery(organisation="U2", limit=500): {n for n in every if n % 4 == 2},
         AuditQuery(action="list", limit=500): {n for n in every if n % 2},
         AuditQuery(outcome=Outcome.DENIED, limit=500): {n for n in every if n % 10 == 0},
-        AuditQuery(patient_hash=PATIENT, limit=500): {n for n in every if n % 20 == 0},
-        AuditQuery(patient_hash=b"nobody"): set(),
+        AuditQuery(patients=(PATIENT,), limit=500): {n for n in every if n % 20 == 0},
+        AuditQuery(patients=(b"nobody",)): set(),
         AuditQuery(resource_prefix="registry/cancer-care", limit=500): {n for n in every if n % 3 < 2},
         AuditQuery(resource_prefix="registry/cancer-care-2", limit=500): {n for n in every if n % 3 == 1},
         AuditQuery(resource_prefix="registry/%", limit=500): set(),
-        AuditQuery(actor="person-0", action="view", patient_hash=PATIENT, limit=500): {n for n in every if n % 20 == 0},
+        AuditQuery(actor="person-0", action="view", patients=(PATIENT,), limit=500): {n for n in every if n % 20 == 0},
     }
     for query, found in expected.items():
         assert numbers(database, filled, query) == found, query
@@ -103,7 +103,7 @@ def test_an_entry_without_a_place_yet_is_found_without_one(database: Database, t
         (AuditQuery(organisation="U2"), "organisation"),
         (AuditQuery(resource_prefix="registry/frailty"), "resource"),
         (AuditQuery(since=datetime(2026, 1, 1, tzinfo=UTC), until=datetime(2026, 1, 2, tzinfo=UTC)), "at"),
-        (AuditQuery(patient_hash=PATIENT), "patient"),
+        (AuditQuery(patients=(PATIENT,)), "patient"),
     ],
 )
 def test_row_level_security_leaves_each_condition_its_index(

@@ -286,7 +286,7 @@ def entry_of(  # noqa: PLR0913 - an entry is this much
         purpose=asking.who.purpose,
         practices=practices,
         patients=patients,
-        policy=asking.decision.policy_ids,
+        policy=asking.decision.policy_ids if outcome is not Outcome.DENIED or not asking.decision.allowed else "",
         outcome=outcome,
         request_id=request_id_of(asking.request.scope),
         detail={**(detail or {}), **_relied_on(asking.decision)},

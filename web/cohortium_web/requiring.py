@@ -33,7 +33,7 @@ from cohortium_auth.policy import (
     decide,
 )
 from cohortium_platform.audit import Outcome, record_alone
-from cohortium_platform.errors import CohortiumError, Forbidden
+from cohortium_platform.errors import CohortiumError, Forbidden, NotFound, Unauthenticated
 from cohortium_tenants.organisations import load_graph
 from cohortium_tenants.tenants import Tenant
 from cohortium_web.asking import Asking, Refused, entry_of, timed
@@ -42,6 +42,7 @@ from cohortium_web.site import Site
 
 __all__ = ["Requires", "requires"]
 
+_LONGEST_PART = 100
 _OF_PATIENTS = frozenset({Obligation.RECORD_PATIENTS, Obligation.ACTIVE_RELATIONSHIP, Obligation.APPLY_OPT_OUTS})
 _HONOURED: Mapping[Action, frozenset[Obligation]] = {
     Action.VIEW_REGISTRY: _OF_PATIENTS,
@@ -63,6 +64,8 @@ class Requires:
         """Open the transaction, decide, let the route work, see that it was recorded, and commit."""
         site = site_of(request)
         tenant_id, token = site.signer.read(browser_of(request.scope).session_cookie)
+        if any(len(str(value)) > _LONGEST_PART for value in request.path_params.values()):
+            raise NotFound("There is no such page.", "Check the address.")
         asking: Asking | None = None
         try:
             with site.database.tenant(tenant_id) as session:
@@ -73,6 +76,10 @@ class Requires:
                 asking.see_recorded()
         except Refused as refused:
             record_alone(site.database, tenant_id, refused.entry)
+            raise
+        except (Forbidden, Unauthenticated):
+            if asking is not None:
+                record_alone(site.database, tenant_id, entry_of(asking, _route(request), outcome=Outcome.DENIED))
             raise
         except Exception as failure:
             if asking is not None and _is_failure(failure):

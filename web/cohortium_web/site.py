@@ -29,6 +29,9 @@ class Site:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = Database(settings.database_url)
+        # For work in a transaction of its own while a request's is open: from the same pool, requests that each hold a
+        # connection and wait for a second would stop one another.
+        self.aside = Database(settings.database_url, connections=4)
         self.key_encryption: KeyEncryption = load_key_encryption(settings)
         self.definitions = Definitions()
         # One thread a query: a page's queries take milliseconds, and requests run beside each other.
@@ -52,6 +55,7 @@ class Site:
     def close(self) -> None:
         """Give back every connection."""
         self.database.close()
+        self.aside.close()
         self.results.close()
 
     @property
@@ -71,7 +75,7 @@ class Site:
     @property
     def limits(self) -> Limits:
         """Counts tries to sign in."""
-        return Limits(self.database, self.signer.derived(b"limits")[0])
+        return Limits(self.aside, self.signer.derived(b"limits")[0])
 
     def address(self, request: Request) -> str:
         """The service's own address, without a path. Raises `BadSettings` where it is not set: what a request says of

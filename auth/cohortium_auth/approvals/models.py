@@ -25,9 +25,9 @@ class Level(enum.StrEnum):
 
 
 class Approval(TenantTable, table=True):
-    """A use of data that somebody asked for: this purpose, this registry (its pack's id), this level; for one person or
-    for everyone of an organisation, from a first to a last day. `needed` is how many IG officers must agree, as the
-    tenant's rules said when it was asked for. `documents` say where the papers are.
+    """A use of data that somebody asked for: this purpose, this registry (its pack's id), this level; for everyone of
+    an organisation or one person acting in it, from a first to a last day. `needed` is how many IG officers must
+    agree, as the tenant's rules said when it was asked for. `documents` say where the papers are.
     """
 
     __tablename__ = "approvals"
@@ -43,8 +43,8 @@ class Approval(TenantTable, table=True):
     purpose: str
     pack: str
     level: str
+    organisation: str
     person_id: UUID | None = None
-    organisation: str | None = None
     conditions: str
     documents: list[str] = Field(sa_type=JSONB)
     start_date: date

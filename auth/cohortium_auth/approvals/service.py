@@ -18,7 +18,7 @@ from sqlmodel import Session, col, or_, select
 
 from cohortium_auth.approvals.models import Approval, ApprovalDecision, Level
 from cohortium_auth.ig_settings import read_ig_settings
-from cohortium_auth.login import Purpose
+from cohortium_auth.login import Purpose, Role, roles_of
 from cohortium_platform.audit import AuditEntry, Outcome
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, Conflict, Forbidden, NotFound
@@ -37,6 +37,14 @@ __all__ = [
 ]
 
 
+_SERVED: Mapping[Level, frozenset[Role]] = {
+    Level.AGGREGATE: frozenset({Role.ICB_ANALYST, Role.PROGRAMME_LEAD}),
+    Level.PSEUDONYMISED: frozenset({Role.ICB_ANALYST}),
+    Level.IDENTIFIABLE: frozenset({Role.CLINICIAN, Role.CARE_COORDINATOR}),
+}
+"""The roles that an approval of a level is of use to."""
+
+
 class State(enum.StrEnum):
     """Where an approval stands on a day."""
 
@@ -50,7 +58,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewApproval:
-    """What is asked for. Exactly one of `person_id` and `organisation` says for whom; both days are included."""
+    """What is asked for: for everyone of an organisation, or for one person acting in it; both days are included."""
 
     title: str
     purpose: Purpose
@@ -60,8 +68,8 @@ class NewApproval:
     end: date
     conditions: str
     documents: Sequence[str]
+    organisation: str
     person_id: UUID | None = None
-    organisation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +100,8 @@ def ask_for(session: Session, wanted: NewApproval, *, by: UUID) -> UUID:
         raise BadInput("The request says nothing of what it is for.", "Say it in one line.")
     if wanted.purpose is Purpose.DIRECT_CARE:
         raise BadInput("Direct care needs no approval.", "It follows from sharing agreements; see onboarding.")
-    if (wanted.person_id is None) == (wanted.organisation is None):
-        raise BadInput("An approval is for one person or for one organisation.", "Name exactly one of them.")
+    if not wanted.organisation:
+        raise BadInput("An approval is for people of one organisation.", "Name the organisation.")
     if wanted.end < wanted.start:
         raise BadInput("The approval would end before it begins.", "Give a last day on or after the first.")
     documents = [document.strip() for document in wanted.documents if document.strip()]
@@ -133,6 +141,12 @@ def decide_on(  # noqa: PLR0913 - a decision is this much
         raise BadInput("A decision gives its reason.", "Say why, in a line or two.")
     if by in {approval.requested_by, approval.person_id}:
         raise Forbidden("Nobody decides on what they asked for themselves.", "Another IG officer must decide.")
+    held = roles_of(session, by, on)
+    if approval.person_id is None and any(
+        holding.organisation == approval.organisation and holding.role in _SERVED[Level(approval.level)]
+        for holding in held
+    ):
+        raise Forbidden("Nobody decides on what they could use themselves.", "Another IG officer must decide.")
     decisions = _decisions(session, [approval_id]).get(approval_id, [])
     if any(decision.person_id == by for decision in decisions):
         raise Conflict("You have decided on this already.", "Another IG officer must decide.")
@@ -169,7 +183,8 @@ def granted_to(session: Session, person_id: UUID, organisation: str, purpose: Pu
     rows = session.exec(
         select(Approval).where(
             Approval.purpose == purpose,
-            or_(col(Approval.person_id) == person_id, col(Approval.organisation) == organisation),
+            Approval.organisation == organisation,
+            or_(col(Approval.person_id) == person_id, col(Approval.person_id).is_(None)),
             col(Approval.start_date) <= on,
             col(Approval.end_date) >= on,
             col(Approval.revoked).is_(None),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
 from cohortium_auth.breakglass.models import BreakGlass, BreakGlassReview, Reason, ReviewOutcome
@@ -18,9 +18,21 @@ from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import BadInput, Conflict, Forbidden, NotFound
 from cohortium_platform.keys import TenantKeys
 
-__all__ = ["Opening", "break_glass", "has_open", "open_until", "openings", "review"]
+__all__ = [
+    "MOST_AN_HOUR",
+    "Opening",
+    "break_glass",
+    "has_open",
+    "open_until",
+    "opened_lately",
+    "openings",
+    "review",
+    "see_words",
+]
 
 _FEWEST_LETTERS = 10
+MOST_AN_HOUR = 10
+"""Patients whom one person may open within an hour: more looks like going through a list."""
 
 Clock = Callable[[], datetime]
 
@@ -43,6 +55,19 @@ class Opening:
         return self.review is None and now > self.row.review_by
 
 
+def see_words(words: str) -> None:
+    """See that words say why. Raises `BadInput`."""
+    if len(words.strip()) < _FEWEST_LETTERS:
+        raise BadInput("Say in words why you must open this record.", "An IG officer will read it.")
+
+
+def opened_lately(session: Session, who: SignedIn, *, clock: Clock = _now) -> int:
+    """How many patients somebody has opened within an hour, in whichever role."""
+    lately = col(BreakGlass.started) > clock() - timedelta(hours=1)
+    statement = select(func.count()).select_from(BreakGlass).where(BreakGlass.person_id == who.person_id, lately)
+    return session.exec(statement).one()
+
+
 def break_glass(  # noqa: PLR0913 - an opening is this much
     session: Session, keys: TenantKeys, who: SignedIn, patient: bytes, patient_id: int, *,
     reason: Reason, words: str, clock: Clock = _now,
@@ -51,8 +76,7 @@ def break_glass(  # noqa: PLR0913 - an opening is this much
 
     Raises `BadInput` without words that say why.
     """
-    if len(words.strip()) < _FEWEST_LETTERS:
-        raise BadInput("Say in words why you must open this record.", "An IG officer will read it.")
+    see_words(words)
     settings, now = read_ig_settings(session), clock()
     opening = BreakGlass(
         tenant_id=tenant_of(session),
@@ -95,8 +119,9 @@ def openings(session: Session, keys: TenantKeys) -> Sequence[Opening]:
 def review(  # noqa: PLR0913 - a review is this much
     session: Session, keys: TenantKeys, opening_id: UUID, *, by: UUID, outcome: ReviewOutcome, note: str
 ) -> None:
-    """Record what an IG officer found. Raises `NotFound`, `BadInput` without a note, `Forbidden` on one's own opening,
-    `Conflict` when it was reviewed already.
+    """Record what an IG officer found; unless it was justified, the record closes at once.
+
+    Raises `NotFound`, `BadInput` without a note, `Forbidden` on one's own opening, `Conflict` when it was reviewed.
     """
     opening = session.get(BreakGlass, (tenant_of(session), opening_id))
     if opening is None:
@@ -107,6 +132,9 @@ def review(  # noqa: PLR0913 - a review is this much
         raise Forbidden("Nobody reviews what they opened themselves.", "Another IG officer must review it.")
     if session.get(BreakGlassReview, (tenant_of(session), opening_id)) is not None:
         raise Conflict("This has been reviewed already.")
+    if outcome is not ReviewOutcome.JUSTIFIED:
+        opening.expires = min(opening.expires, _now())
+        session.add(opening)
     session.add(
         BreakGlassReview(
             tenant_id=opening.tenant_id,

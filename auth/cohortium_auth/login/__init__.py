@@ -27,9 +27,10 @@ from cohortium_auth.login.sessions import (
     open_sessions_of,
     resume,
 )
-from cohortium_auth.login.signed_in import Identified, SignedIn, SignInMethod, Standing
+from cohortium_auth.login.signed_in import HIGHEST_ASSURANCE, Identified, SignedIn, SignInMethod, Standing
 
 __all__ = [
+    "HIGHEST_ASSURANCE",
     "CookieSigner",
     "DemoSignIn",
     "Holding",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from cohortium_auth.login.people import Holding, holdings_on
-from cohortium_auth.login.signed_in import Identified
+from cohortium_auth.login.signed_in import HIGHEST_ASSURANCE, Identified, Standing
 from cohortium_platform.database import Database
 from cohortium_platform.errors import BadSettings, Unauthenticated
 from cohortium_platform.settings import Settings
@@ -47,6 +47,7 @@ class DemoSignIn:
     def identify(self, answer: Mapping[str, str]) -> Identified:
         """Take the tenant, person and membership that the page's button names."""
         try:
-            return Identified(UUID(answer["tenant"]), UUID(answer["person"]), UUID(answer["membership"]))
+            tenant, person, membership = (UUID(answer[name]) for name in ("tenant", "person", "membership"))
         except (KeyError, ValueError) as wrong:
             raise Unauthenticated("That is not one of the demo people.", "Choose one from the page.") from wrong
+        return Identified(tenant, person, membership, Standing(assurance=HIGHEST_ASSURANCE))

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from cohortium_auth.login.roles import Purpose, Role
 
-__all__ = ["Identified", "SignInMethod", "SignedIn", "Standing"]
+__all__ = ["HIGHEST_ASSURANCE", "Identified", "SignInMethod", "SignedIn", "Standing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,9 @@ class SignedIn:
     membership_id: UUID
     session: bytes = field(repr=False)
     assurance: int = 1
+
+
+HIGHEST_ASSURANCE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,14 @@ def share(  # noqa: PLR0913 - an agreement is this much
 
 
 def end_agreement(session: Session, agreement_id: UUID, last_day: date) -> None:
-    """Let an agreement end on a day; from the next on, nobody sees by it. Raises `NotFound`."""
+    """Let an agreement end on a day; from the next on, nobody sees by it. Raises `NotFound`, and `BadInput` when that
+    is before its first day or after the last that it has: going on longer takes a new agreement, with its own paper.
+    """
     agreement = session.get(SharingAgreement, (tenant_of(session), agreement_id))
     if agreement is None:
         raise NotFound("There is no such sharing agreement.")
+    if last_day < agreement.start_date or (agreement.end_date is not None and last_day > agreement.end_date):
+        raise BadInput("An agreement cannot end then.", "Give a day within it; to go on longer, record a new one.")
     agreement.end_date = last_day
     session.add(agreement)
 

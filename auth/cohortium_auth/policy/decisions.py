@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from cohortium_auth import opt_outs
 from cohortium_auth.approvals import Granted, granted_to
-from cohortium_auth.login import Purpose, Role, SignedIn
+from cohortium_auth.login import HIGHEST_ASSURANCE, Purpose, Role, SignedIn
 from cohortium_auth.policy.actions import LEVELS, OF_PRACTICES, Action, Obligation
 from cohortium_auth.policy.agreements import is_shared, practices_sharing_with
 from cohortium_auth.policy.book import Answer, Policy, Question, read_policies
@@ -37,17 +37,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a person in one role of one organisation."""
+    """Who asks: a person in one role of one organisation, and how surely they proved who they are (1 to 3)."""
 
     person_id: UUID
     role: Role
     organisation: str
     organisation_kind: OrganisationType
+    assurance: int = HIGHEST_ASSURANCE
 
     @classmethod
     def of(cls, who: SignedIn, organisation_kind: OrganisationType) -> Principal:
         """Someone signed in."""
-        return cls(who.person_id, who.role, who.organisation, organisation_kind)
+        return cls(who.person_id, who.role, who.organisation, organisation_kind, who.assurance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,9 @@ class _Circumstances:
         granted = granted_to(session, principal.person_id, principal.organisation, purpose, on)
         return cls(purpose, live, granted, opt_outs.is_current(session, on), registry)
 
-    def context(self) -> Mapping[str, object]:
+    def context(self, principal: Principal) -> Mapping[str, object]:
         return {
+            "assurance": principal.assurance,
             "purpose": self.purpose,
             "approved": sorted(self.granted.levels(self.registry)),
             "opt_outs_current": self.opt_outs_current,
@@ -148,7 +150,7 @@ def decide(  # noqa: PLR0913 - a decision is of exactly these
         sharing = {resource.practice} if is_shared(session, resource.practice, principal.organisation, on) else set()
         return _decide_practices(principal, action, [resource.practice], sharing, behind)[resource.practice]
     tenant = ("Tenant", str(resource.tenant_id))
-    question = Question(_person(principal), action, tenant, behind.context())
+    question = Question(_person(principal), action, tenant, behind.context(principal))
     entities = [*_principal_entities(principal, behind), _entity(tenant, {})]
     return _decision(read_policies().ask([question], entities)[0], behind, action)
 
@@ -160,7 +162,7 @@ def allowed_actions(
     behind = _Circumstances.of(session, principal, purpose, on, "")
     tenant = ("Tenant", str(tenant_id))
     asked = [action for action in Action if action not in OF_PRACTICES]
-    questions = [Question(_person(principal), action, tenant, behind.context()) for action in asked]
+    questions = [Question(_person(principal), action, tenant, behind.context(principal)) for action in asked]
     answers = read_policies().ask(questions, [*_principal_entities(principal, behind), _entity(tenant, {})])
     return frozenset(action for action, answer in zip(asked, answers, strict=True) if answer.allowed)
 
@@ -201,7 +203,7 @@ def _decide_practices(
         _entity(("Practice", name), {"shares_with": own if name in sharing else [], "live": name in behind.live})
         for name in practices
     ]
-    context = behind.context()
+    context = behind.context(principal)
     questions = [Question(_person(principal), action, ("Practice", practice), context) for practice in practices]
     answers = read_policies().ask(questions, entities)
     return {practice: _decision(answer, behind, action) for practice, answer in zip(practices, answers, strict=True)}

@@ -13,7 +13,7 @@ from itertools import product
 from uuid import UUID
 
 from cohortium_auth.approvals import Level
-from cohortium_auth.login import Purpose, Role
+from cohortium_auth.login import HIGHEST_ASSURANCE, Purpose, Role
 from cohortium_auth.policy.actions import OF_PRACTICES, Action
 from cohortium_auth.policy.book import Policy, Question, read_policies
 from cohortium_tenants.organisations import OrganisationType
@@ -38,22 +38,23 @@ def access_matrix() -> Sequence[Permission]:
     """Every permission that there is, in the order of roles, kinds, purposes and actions."""
     found = []
     for role, kind in product(Role, OrganisationType):
-        asked = list(product(Purpose, Action))
-        answers = read_policies().ask([_question(purpose, action) for purpose, action in asked], _entities(role, kind))
-        found += [
-            Permission(role, kind, purpose, action, answer.policies)
-            for (purpose, action), answer in zip(asked, answers, strict=True)
-            if answer.allowed
-        ]
+        asked = list(product(Purpose, Action, (False, True)))
+        answers = read_policies().ask([_question(*each) for each in asked], _entities(role, kind))
+        allowed: dict[tuple[Purpose, Action], tuple[Policy, ...]] = {}
+        for (purpose, action, _), answer in zip(asked, answers, strict=True):
+            if answer.allowed:  # asked with a glass broken last: what that adds comes on top
+                allowed[purpose, action] = answer.policies
+        found += [Permission(role, kind, *asked_of, policies) for asked_of, policies in allowed.items()]
     return found
 
 
-def _question(purpose: Purpose, action: Action) -> Question:
+def _question(purpose: Purpose, action: Action, broken_glass: bool) -> Question:  # noqa: FBT001 - one of a product
     context: Mapping[str, object] = {
         "purpose": purpose,
         "approved": sorted(Level),
         "opt_outs_current": True,
-        "broken_glass": False,
+        "broken_glass": broken_glass,
+        "assurance": HIGHEST_ASSURANCE,
     }
     resource = ("Practice", "practice") if action in OF_PRACTICES else ("Tenant", "tenant")
     return Question(("Person", str(_NOBODY)), action, resource, context)

@@ -6,11 +6,12 @@ they did: whoever calls this writes an entry of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, LargeBinary, and_, any_, func, literal, or_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Session, col, select
 
 from cohortium_platform.audit.models import AuditEntry, AuditLeaf, AuditPatient, Outcome
@@ -23,14 +24,16 @@ _LAST = chr(0x10FFFF)
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """What to look for; empty is anything. `patient_hash` is the tenant's `TenantKeys.audit_hash` of the patient;
+    """What to look for; empty is anything. `patients` are the tenant's `TenantKeys.audit_hash`es, of
+    which an entry names any; `registry` is the pack whose lists, patients or counts they are about;
     `resource_prefix` is how the resource begins (`registry/`, `registry/cancer-care`); times are from `since` to before
     `until`. The newest come first.
     """
 
     actor: str = ""
-    patient_hash: bytes | None = None
+    patients: Collection[bytes] | None = None
     resource_prefix: str = ""
+    registry: str = ""
     organisation: str = ""
     action: str = ""
     outcome: Outcome | None = None
@@ -85,18 +88,28 @@ def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
     if query.resource_prefix:  # not by LIKE: row-level security keeps that from the index
         resource = col(AuditEntry.resource)
         conditions += [resource >= query.resource_prefix, resource < query.resource_prefix + _LAST]
+    if query.registry:
+        conditions.append(_of_registry(query.registry))
     if query.since is not None:
         conditions.append(col(AuditEntry.at) >= query.since)
     if query.until is not None:
         conditions.append(col(AuditEntry.at) < query.until)
-    if query.patient_hash is not None:
+    if query.patients is not None:
         tickets = (
             select(col(AuditLeaf.ticket))
             .join(
                 AuditPatient,
                 and_(col(AuditPatient.tenant_id) == AuditLeaf.tenant_id, col(AuditPatient.place) == AuditLeaf.place),
             )
-            .where(col(AuditPatient.patient) == query.patient_hash)
+            .where(col(AuditPatient.patient) == any_(literal(list(query.patients), ARRAY(LargeBinary))))
         )
         conditions.append(col(AuditEntry.ticket).in_(tickets))
     return conditions
+
+
+def _of_registry(pack: str) -> ColumnElement[bool]:
+    """Entries about a registry: itself, and whatever stands below it."""
+    resource, below = col(AuditEntry.resource), []
+    for root in (f"registry/{pack}", f"aggregates/{pack}"):
+        below += [resource == root, and_(resource >= f"{root}/", resource < f"{root}0")]  # 0 follows / in code points
+    return or_(*below)

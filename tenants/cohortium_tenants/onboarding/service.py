@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from cohortium_platform.database import tenant_of
@@ -62,9 +63,20 @@ class Progress:
         return not self.missing and self.go_live is not None and self.go_live <= on
 
 
+_DONE = text("""
+    SELECT organisation, organisations.type, count(*) FROM onboarding_steps
+    JOIN organisations ON ods_code = organisation AND organisations.tenant_id = onboarding_steps.tenant_id
+    GROUP BY organisation, organisations.type
+    HAVING bool_or(step = :go_live AND on_date <= :on)
+""")
+
+
 def steps_of(kind: OrganisationType) -> Sequence[Step]:
     """The steps that an organisation of a kind needs; only those that hold records connect a feed."""
     return [step for step in Step if kind in PROVIDERS or step not in _OF_PROVIDERS]
+
+
+_NEEDED = {str(kind): len(steps_of(kind)) for kind in OrganisationType}
 
 
 def complete(  # noqa: PLR0913 - a step is this much
@@ -109,6 +121,7 @@ def withdraw(session: Session, organisation: str, step: Step) -> None:
 
     Raises `NotFound` when it was not done.
     """
+    _find(session, organisation)
     wanted = {step, Step.GO_LIVE}
     rows = session.exec(
         select(OnboardingStep).where(
@@ -139,15 +152,16 @@ def progress_of(session: Session) -> Sequence[Progress]:
 
 
 def live_organisations(session: Session, on: date) -> frozenset[str]:
-    """The organisations that are live on a day. A go-live is only there when all the rest is (see `complete`)."""
-    statement = select(OnboardingStep.organisation).where(
-        OnboardingStep.step == str(Step.GO_LIVE), col(OnboardingStep.on_date) <= on
-    )
-    return frozenset(session.exec(statement))
+    """The organisations that are live on a day: every step of their kind done, and the go-live come."""
+    rows = session.connection().execute(_DONE, {"on": on, "go_live": Step.GO_LIVE})
+    return frozenset(code for code, kind, done in rows if done >= _NEEDED[kind])
 
 
 def _find(session: Session, code: str) -> Organisation:
-    found = session.get(Organisation, (tenant_of(session), code))
+    """The organisation, held until the transaction ends: two that change its steps come one after the other."""
+    session.flush()
+    statement = select(Organisation).where(Organisation.ods_code == code).with_for_update()
+    found = session.exec(statement).first()
     if found is None:
         raise NotFound(f"There is no organisation {code} in this tenant.", "Create it first.")
     return found

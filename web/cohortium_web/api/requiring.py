@@ -75,7 +75,7 @@ class RequiresProgram:
             asking = AskingProgram(request, site, session, who, bearer.token_id)
             if self.scope is not None and not covers(bearer.scopes, self.scope):
                 denied = asking.entry(_route(request), outcome=Outcome.DENIED, detail={"scope": str(self.scope)})
-                record_alone(site.database, bearer.tenant_id, denied)
+                record_alone(site.aside, bearer.tenant_id, denied)
                 raise Forbidden(f"The access token lacks the scope {self.scope}.", "Ask for a token with it.")
             yield asking
             if not asking.recorded:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from cohortium_plugins.importing import ImportOptions
 from cohortium_tenants.demo import DEMO_TENANTS, NORTH_LONDON, DemoTenant, build_demo_tenant
 from cohortium_tenants.loading import LoadOptions, load_delivery
 from cohortium_tenants.organisations import load_graph
-from cohortium_tenants.packs import add_local_code, definition_of, enable_pack, enabled_packs
+from cohortium_tenants.packs import add_local_code, definition_of, enable_pack, enabled_packs, publishing
 from cohortium_tenants.tenants import Tenant
 from cohortium_web.cli.context import DEMO_FOLDER, Place, open_place
 from cohortium_web.cli.output import AsJson, Output
@@ -109,7 +110,8 @@ def _make_tenant(output: Output, place: Place, plan: DemoTenant, people: int) ->
             with place.database.tenant(tenant.id) as session:
                 found = definition_of(session, PACK)
             request = request_of(found, month_ends(INDEX_DATE, HISTORY_MONTHS), None, publish=True, actor=ACTOR)
-            done = evaluate_tenant(place.database, place.settings, tenant.id, request, report)
+            transaction = publishing(found, partial(place.database.tenant, tenant.id))
+            done = evaluate_tenant(place.database, place.settings, tenant.id, request, report, transaction=transaction)
         output.say(f"{plan.icb}: {done.members:,} people in the cancer care registry")
 
 

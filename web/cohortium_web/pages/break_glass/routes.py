@@ -8,13 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
-from cohortium_auth.breakglass import Reason, break_glass
+from cohortium_auth.breakglass import MOST_AN_HOUR, Reason, break_glass, opened_lately, see_words
 from cohortium_auth.ig_settings import read_ig_settings
-from cohortium_auth.policy import Action, Decision, Reach
+from cohortium_auth.policy import Action, Decision, PracticeRecords, Reach, decide
 from cohortium_platform import identities
 from cohortium_platform.errors import BadInput, NotFound
+from cohortium_platform.identities.pseudonyms import pseudonym_of_nhs_number
 from cohortium_platform.identities.terms import nhs_number_in
+from cohortium_platform.results import ListRow
 from cohortium_web.asking import Asking, patient_hash
+from cohortium_web.definitions import Registered
 from cohortium_web.pages.references import PatientReferences
 from cohortium_web.pages.registry.opened import open_practices
 from cohortium_web.requiring import requires
@@ -50,26 +53,47 @@ def open_patient(
     words: Annotated[str, Form()] = "",
 ) -> Response:
     """Open one patient. Asking for somebody who is not there is recorded as well."""
+    number, registered = nhs_number_in(nhs_number), asking.site.definitions.of_tenant(asking.session).get(registry)
     if reason not in set(Reason):
         raise BadInput("No reason was chosen.", "Choose the one that fits best.")
-    number = nhs_number_in(nhs_number)
     if number is None:
         raise BadInput("That is not an NHS number.", "Give all ten digits.")
-    registered = asking.site.definitions.of_tenant(asking.session).get(registry)
-    practices = frozenset(asking.organisations.practices(asking.on))
-    found = identities.search(asking.session, asking.keys, number, practices=practices)
-    hashes = [patient_hash(asking.keys, patient) for patient in found]
-    if registered is None or len(found) != 1:
-        asking.refuse("break-glass", patients=list(found))
-    patient_id = next(iter(found))
-    try:
-        everywhere = open_practices(asking, registered, Reach(practices, Decision(allowed=True, policies=())))
-        row, _ = everywhere.results.patient(patient_id)
-    except NotFound:
-        asking.refuse("break-glass", patients=[patient_id])
+    if registered is None:
+        raise BadInput("There is no such registry.", "Choose one from the list.")
+    see_words(words)
+    patient_id, row = _found(asking, registered, number)
+    patient = patient_hash(asking.keys, patient_id)
     opening = break_glass(
-        asking.session, asking.keys, asking.who, hashes[0], patient_id, reason=Reason(reason), words=words
+        asking.session, asking.keys, asking.who, patient, patient_id, reason=Reason(reason), words=words
     )
-    asking.record(f"break-glass/{opening}", practices=[row.practice], patients=[patient_id], detail={"reason": reason})
+    asking.record(
+        f"registry/{registry}/break-glass/{opening}",
+        practices=[row.practice],
+        patients=[patient_id],
+        detail={"reason": reason},
+    )
     reference = PatientReferences(asking.keys).write(patient_id)
     return RedirectResponse(f"/registries/{registry}/patients/{reference}/", HTTPStatus.SEE_OTHER)
+
+
+def _found(asking: Asking, registered: Registered, number: str) -> tuple[int, ListRow]:
+    """The patient of a number, in the registry, at a practice whose patients may be opened so. From here on whatever
+    ends without an opening is a refusal and recorded: it could tell who is in the registry. So are too many in an hour.
+    """
+    practices = frozenset(asking.organisations.practices(asking.on))
+    found = sorted(identities.search(asking.session, asking.keys, number, practices=practices))
+    resource = f"registry/{registered.pack.id}/break-glass"
+    if len(found) != 1 or opened_lately(asking.session, asking.who) >= MOST_AN_HOUR:
+        asking.refuse(resource, patients=found or [pseudonym_of_nhs_number(asking.keys, number)])
+    try:
+        everywhere = open_practices(asking, registered, Reach(practices, Decision(allowed=True, policies=())))
+        row, _ = everywhere.results.patient(found[0])
+    except NotFound:
+        asking.refuse(resource, patients=found)
+    seen = decide(
+        asking.session, asking.principal, Action.VIEW_PATIENT, PracticeRecords(row.practice), asking.who.purpose,
+        on=asking.on, registry=registered.pack.id, broken_glass=True,
+    )  # fmt: skip
+    if not seen.allowed:
+        asking.refuse(resource, practices=[row.practice], patients=found)
+    return found[0], row

@@ -73,12 +73,14 @@ def show_approvals(asking: Deciding, state: str = "") -> Response:
 @router.get("/approvals/")
 def show_own(asking: Requesting) -> Response:
     """What somebody asked for, and what is approved for them or for their organisation."""
-    mine = {("person", asking.who.person_id), ("organisation", asking.who.organisation)}
     uses = [
         use
         for use in approvals_of_tenant(asking.session, asking.on)
         if use.approval.requested_by == asking.who.person_id
-        or mine & {("person", use.approval.person_id), ("organisation", use.approval.organisation)}
+        or (
+            (use.approval.organisation == asking.who.organisation)
+            and use.approval.person_id in {None, asking.who.person_id}
+        )
     ]
     asking.record("approvals")
     return asking.answer(_table(asking, uses, ""), "governance/own_approvals.html", **_choices(asking))
@@ -114,8 +116,8 @@ def request_approval(asking: Requesting, form: Annotated[Wanted, Form()]) -> Res
         end=_day(form.end, "last"),
         conditions=form.conditions,
         documents=form.documents.splitlines(),
+        organisation=asking.who.organisation,
         person_id=asking.who.person_id if form.whom == "person" else None,
-        organisation=asking.who.organisation if form.whom == "organisation" else None,
     )
     approval = ask_for(asking.session, wanted, by=asking.who.person_id)
     detail = {"purpose": form.purpose, "registry": form.registry, "level": form.level}
@@ -199,9 +201,8 @@ def _use_of(asking: Asking, use: Use) -> str:
 
 
 def _whom(asking: Asking, use: Use, people: Mapping[UUID, str]) -> str:
-    if use.approval.person_id is not None:
-        return people.get(use.approval.person_id, "")
-    return f"everyone of {asking.name_of(use.approval.organisation or '')}"
+    whom = "everyone" if use.approval.person_id is None else people.get(use.approval.person_id, "")
+    return f"{whom} of {asking.name_of(use.approval.organisation)}"
 
 
 def _choices(asking: Asking) -> Mapping[str, object]:

@@ -63,12 +63,14 @@ _TAGS = {Outcome.DENIED: "orange", Outcome.FAILED: "red"}
 def show_log(asking: Searching) -> Response:
     """A page of what was found, newest first; or all of it, up to ten thousand entries, to take away."""
     wanted = Wanted.read(asking.request.query_params)
-    sequence(asking.site.database, asking.tenant.id)
+    sequence(asking.site.aside, asking.tenant.id)
     taken = asking.request.query_params.get("format", "")
     query, patients = wanted.query(asking)
     if taken:
         query = replace(query, offset=0, limit=_MOST_TAKEN)
     found = search(asking.session, query)
+    if taken and found.more:
+        raise BadInput(f"That is more than {_MOST_TAKEN:,} entries.", "Narrow the time, and take it in parts.")
     asking.record(
         "audit", patients=patients, detail={"filters": wanted.filters, "taken": taken, "found": len(found.found)}
     )

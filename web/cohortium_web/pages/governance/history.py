@@ -22,12 +22,13 @@ from cohortium_platform.audit import SERVICE, AuditEntry, Outcome
 from cohortium_platform.audit.search import AuditQuery, search
 from cohortium_platform.audit.sequencer import sequence
 from cohortium_platform.errors import BadInput
+from cohortium_platform.identities.pseudonyms import pseudonym_of_nhs_number
 from cohortium_platform.identities.terms import nhs_number_in
 from cohortium_web.asking import Asking, patient_hash
 from cohortium_web.requiring import requires
 from cohortium_web.tables import Cell, Column, Table, as_csv
 
-__all__ = ["WHAT", "router", "what_of", "who_is"]
+__all__ = ["WHAT", "patients_ever", "router", "what_of", "who_is"]
 
 router = APIRouter(prefix="/ig/history")
 
@@ -42,6 +43,7 @@ WHAT: Mapping[str, str] = {
 """What an action did with a patient, in words for the patient."""
 _YEARS = 8
 _AT_ONCE = 1000
+_LAST_YEAR = 9000
 _COLUMNS = (
     Column("at", "When"),
     Column("who", "Who"),
@@ -73,17 +75,17 @@ def show_letter(
     if number is None:
         raise BadInput("That is not an NHS number.", "Give all ten digits.")
     span = (_day(first, asking.on - timedelta(days=365 * _YEARS)), _day(last, asking.on))
-    practices = asking.organisations.practices(asking.on)
-    found = sorted(identities.search(asking.session, asking.keys, number, practices=practices))
-    table = _table(asking, _entries(asking, [patient_hash(asking.keys, patient) for patient in found], span))
+    patients = patients_ever(asking, number)
+    found = _entries(asking, [patient_hash(asking.keys, patient) for patient in patients], span)
+    table = _table(asking, found)
     detail = {"first": span[0].isoformat(), "last": span[1].isoformat(), "entries": len(table.rows)}
-    asking.record("ig/history", patients=found, detail=detail)
+    asking.record("ig/history", patients=patients, detail=detail)
     if format == "csv":
         return as_csv(table)
-    names = identities.open_many(asking.session, asking.keys, found)
+    names = identities.open_many(asking.session, asking.keys, patients)
     return asking.page(
         "governance/letter.html",
-        known=bool(found),
+        known=bool(found or names),
         name=", ".join(identity.name or "name not known" for identity in names.values()),
         nhs_number=number,
         table=table,
@@ -93,19 +95,25 @@ def show_letter(
     )
 
 
+def patients_ever(asking: Asking, number: str) -> list[int]:
+    """Everybody whom an NHS number has ever stood for here: the pseudonym made of it, which the log keeps although the
+    record has gone, and those of untrusted numbers, at practices that have closed as well.
+    """
+    practices = frozenset(asking.organisations.nodes)
+    untrusted = identities.search(asking.session, asking.keys, number, practices=practices)
+    return sorted({pseudonym_of_nhs_number(asking.keys, number), *untrusted})
+
+
 def _entries(asking: Asking, hashes: Sequence[bytes], span: tuple[date, date]) -> Sequence[AuditEntry]:
     """Every entry that names the patient, newest first."""
-    sequence(asking.site.database, asking.tenant.id)
+    sequence(asking.site.aside, asking.tenant.id)
     since, until = (datetime.combine(day, time(), UTC) for day in (span[0], span[1] + timedelta(days=1)))
     found: list[AuditEntry] = []
-    for hashed in hashes:
-        query = AuditQuery(patient_hash=hashed, since=since, until=until, limit=_AT_ONCE)
+    query, more = AuditQuery(patients=hashes, since=since, until=until, limit=_AT_ONCE), True
+    while more:
         page = search(asking.session, query)
         found += [each.entry for each in page.found]
-        while page.more:
-            query = replace(query, offset=query.offset + _AT_ONCE)
-            page = search(asking.session, query)
-            found += [each.entry for each in page.found]
+        query, more = replace(query, offset=query.offset + _AT_ONCE), page.more
     return found
 
 
@@ -143,6 +151,9 @@ def who_is(actor: str, people: Mapping[UUID, str]) -> str:
 
 def _day(text: str, otherwise: date) -> date:
     try:
-        return date.fromisoformat(text) if text else otherwise
+        day = date.fromisoformat(text) if text else otherwise
     except ValueError:
-        raise BadInput("That is no day.", "Choose it from the calendar.") from None
+        day = date.max
+    if day.year >= _LAST_YEAR:
+        raise BadInput("That is no day.", "Choose it from the calendar.")
+    return day

@@ -35,7 +35,7 @@ _COLUMNS = (
 def show_proofs(asking: Exporting) -> Response:
     """How the log stands, its public key, and every checkpoint."""
     state = log_state(asking.session)
-    signer = log_signer(asking.site.database, asking.site.key_encryption, asking.tenant)
+    signer = log_signer(asking.site.aside, asking.site.key_encryption, asking.tenant)
     heads = asking.session.exec(select(AuditHead).order_by(col(AuditHead.size).desc())).all()
     rows = [
         [Cell(head.at), Cell(head.size), Cell(bytes(head.root).hex()), Cell("take", href=f"/ig/proofs/{head.size}.txt")]
@@ -49,8 +49,8 @@ def show_proofs(asking: Exporting) -> Response:
 @router.post("/")
 def take_checkpoint(asking: Exporting) -> Response:
     """Sign a checkpoint now, of everything up to now."""
-    signer = log_signer(asking.site.database, asking.site.key_encryption, asking.tenant)
-    take_head(asking.site.database, asking.tenant.id, signer)
+    signer = log_signer(asking.site.aside, asking.site.key_encryption, asking.tenant)
+    take_head(asking.site.aside, asking.tenant.id, signer)
     asking.record("ig/proofs", detail={"checkpoint": True})
     return RedirectResponse("/ig/proofs/", 303)
 

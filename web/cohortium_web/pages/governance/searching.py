@@ -10,11 +10,12 @@ from uuid import UUID
 
 from starlette.datastructures import QueryParams
 
-from cohortium_platform import identities
 from cohortium_platform.audit import Outcome
 from cohortium_platform.audit.search import AuditQuery
 from cohortium_platform.errors import BadInput
+from cohortium_platform.identities.terms import nhs_number_in
 from cohortium_web.asking import Asking, patient_hash
+from cohortium_web.pages.governance.history import patients_ever
 from cohortium_web.pages.registry.searches import text_of
 
 __all__ = ["PAGE_ROWS", "Wanted"]
@@ -73,13 +74,11 @@ class Wanted:
     def query(self, asking: Asking) -> tuple[AuditQuery, list[int]]:
         """As the log is asked, and the patient that was searched for; one whom nobody knows finds nothing."""
         patients = self._patients(asking)
-        hashed = None
-        if self.search:
-            hashed = patient_hash(asking.keys, patients[0]) if patients else bytes(32)
+        hashes = [patient_hash(asking.keys, patient) for patient in patients] if self.search else None
         query = AuditQuery(
             actor=self.person,
-            patient_hash=hashed,
-            resource_prefix=f"registry/{self.registry}" if self.registry else "",
+            patients=hashes,
+            registry=self.registry,
             organisation=self.organisation,
             action=self.action,
             outcome=Outcome(self.outcome) if self.outcome else None,
@@ -97,8 +96,7 @@ class Wanted:
             number = UUID(self.search)
         except ValueError:
             raise BadInput("There is no such search.", "Search again.") from None
-        practices = asking.organisations.practices(asking.on)
-        return sorted(identities.search(asking.session, asking.keys, text_of(asking, number), practices=practices))
+        return patients_ever(asking, nhs_number_in(text_of(asking, number)) or "")
 
 
 def _moment(text: str, days: int) -> datetime | None:

@@ -11,8 +11,9 @@ from uuid import UUID
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
+from cohortium_auth.login import Role, roles_of
 from cohortium_auth.policy import Action, agreements_of, end_agreement, share
-from cohortium_platform.errors import BadInput, NotFound
+from cohortium_platform.errors import BadInput, Forbidden, NotFound
 from cohortium_tenants.onboarding import Progress, Step, complete, progress_of, withdraw
 from cohortium_tenants.organisations import OrganisationType
 from cohortium_web.asking import Asking
@@ -34,6 +35,7 @@ _COLUMNS = (
     Column("live", "Go-live"),
     Column("missing", "Still to do"),
 )
+_REACHING = frozenset({Role.CLINICIAN, Role.CARE_COORDINATOR})
 _TAGS = {"live": "green", "to come": "blue", "not live": "red"}
 
 
@@ -113,6 +115,9 @@ def add_agreement(
         node = asking.organisations.nodes.get(code)
         if node is None or (kind is not None and node.type != kind):
             raise NotFound("There is no such practice or organisation.", "Choose them from the lists.")
+    held = roles_of(asking.session, asking.who.person_id, asking.on)
+    if any(holding.organisation == organisation and holding.role in _REACHING for holding in held):
+        raise Forbidden("Nobody gives reach to an organisation that they see patients for.", "Ask a colleague to.")
     share(asking.session, practice, organisation, start=_day(start), document=document)
     detail = {"shares_with": organisation, "start": start}
     asking.record(f"onboarding/{organisation}/agreement", practices=[practice], detail=detail)

@@ -139,5 +139,10 @@ def _outside_reach(asking: Asking, pack: str, patient_id: int) -> tuple[OpenedRe
     except NotFound:
         asking.refuse(resource, patients=[patient_id])
     asking.check_practice(row.practice, resource=resource, patients=[patient_id])
+    # What else allows the practice may leave this patient out; the opening is of this patient.
+    opened = tuple(policy for policy in asking.decision.policies if policy.id == "broken-glass")
+    if not opened:
+        asking.refuse(resource, practices=[row.practice], patients=[patient_id])
+    asking.decision = Decision(allowed=True, policies=opened)
     registry = open_practices(asking, registered, Reach(frozenset({row.practice}), asking.decision))
     return registry, *registry.results.patient(patient_id)

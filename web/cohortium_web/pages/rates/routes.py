@@ -45,6 +45,8 @@ def show_rates(
     """The rate of one indicator at each month's end, and beside it the rate over closed windows only."""
     registry = open_registry(asking, pack)
     chosen = _chosen(registry, indicator)
+    if organisation and organisation not in asking.organisations.nodes:
+        raise BadInput("There is no such organisation.", "Choose one from the list.")
     practices = practices_of(registry, organisation) if organisation else registry.results.practices
     with asking.timed("results"):
         counts = [

@@ -8,6 +8,7 @@ from itertools import groupby
 from math import ceil
 
 from cohortium_platform import identities
+from cohortium_platform.errors import BadInput
 from cohortium_platform.identities import Identity
 from cohortium_platform.results import ListPage, ListQuery, ListRow
 from cohortium_plugins.model import Status
@@ -123,6 +124,7 @@ def list_page(registry: OpenedRegistry, filters: Filters) -> ListedPage:
     """Read one page. Raises `BadInput` on an unknown name, `NotFound` on another session's search."""
     asking = registry.asking
     search = "" if filters.search is None else text_of(asking, filters.search)
+    _see_known(registry, filters)
     query = _query(registry, filters, search)
     with asking.timed("results"):
         page = registry.results.page(query)
@@ -154,6 +156,14 @@ def tile_columns(registry: OpenedRegistry, page: ListedPage) -> tuple[Sequence[G
         )
         group = indicator.group
     return groups, heads
+
+
+def _see_known(registry: OpenedRegistry, filters: Filters) -> None:
+    """See that filters name what there is: what is asked stands in the log for ever. Raises `BadInput`."""
+    labels = {each.name: {value for value, _ in each.labels} for each in registry.registered.definition.stratifiers}
+    unknown = any(value not in labels.get(name, {value}) for name, value in filters.strata.items())
+    if unknown or (filters.organisation and filters.organisation not in registry.asking.organisations.nodes):
+        raise BadInput("There is no such group or organisation.", "Choose from the lists.")
 
 
 def _query(registry: OpenedRegistry, filters: Filters, search: str) -> ListQuery:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from cohortium_auth.policy import OF_PATIENTS, OF_PRACTICES, Action, PatientScope, Reach, patients_left_in
 from cohortium_platform.errors import NotFound
-from cohortium_platform.records import GP, RecordStore, records_to
+from cohortium_platform.records import GP, RecordStore, records_to, snapshot_current
 from cohortium_platform.results import RegistryResults, ResultStore
 from cohortium_plugins.model import Indicator
 from cohortium_web.asking import Asking
@@ -126,7 +126,7 @@ def open_practices(asking: Asking, registered: Registered, reach: Reach) -> Open
                 asking.session,
                 RecordStore(root, tenant),
                 asking.site.results.cursor(),
-                results.evaluation.snapshot,
+                snapshot_current(asking.session),
                 asking.who.organisation,
                 asking.on,
             )

@@ -19,6 +19,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/usage")
 
+_FEWEST_PEOPLE = 3
+"""A row of fewer people would say by whom; only those who read the log itself see it."""
 _WEEKS = (4, 13, 26, 52)
 _COLUMNS = (
     Column("week", "Week from"),
@@ -40,7 +42,7 @@ def show_usage(
     if weeks not in {str(each) for each in _WEEKS}:
         raise BadInput("There is no such span.", "Choose one from the list.")
     titles = {pack: found.title for pack, found in asking.site.definitions.of_tenant(asking.session).items()}
-    until = asking.on + timedelta(days=1)
+    until, sees_few = asking.on + timedelta(days=1), Action.SEARCH_AUDIT in asking.actions
     rows = [
         [
             Cell(used.week),
@@ -53,7 +55,7 @@ def show_usage(
             Cell(used.downloads),
         ]
         for used in usage(asking.session, until - timedelta(weeks=int(weeks)), until)
-        if not registry or used.registry == registry
+        if (not registry or used.registry == registry) and (sees_few or used.people >= _FEWEST_PEOPLE)
     ]
     asking.record("usage", detail={"weeks": int(weeks), "registry": registry})
     table = Table("usage", "Use of registries", _COLUMNS, rows, "Nobody has used a registry in that time.")
