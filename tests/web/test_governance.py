@@ -369,7 +369,7 @@ def test_a_patients_history_is_a_letter_and_the_look_up_is_in_the_next(
     assert sign_in(add_someone(registry_place, (Role.TENANT_ADMINISTRATOR, ICB))).get("/ig/history/").status_code == 404
 
 
-def test_rules_are_changed_within_their_limits(registry_place, add_someone, sign_in, form_token) -> None:
+def test_rules_are_changed_within_their_limits(database, registry_place, add_someone, sign_in, form_token) -> None:
     officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
 
     def change(name: str, value: str) -> int:
@@ -379,6 +379,9 @@ def test_rules_are_changed_within_their_limits(registry_place, add_someone, sign
     assert 'value="7"' in officer.get("/ig/rules/").text
     assert [change("review_days", wrong) for wrong in ("0", "99", "x", "")] == [400] * 4
     assert change("tenant_id", "1") == 400
+    assert [change("officers_to_approve", value) for value in ("2", "1")] == [303, 403], "not by one officer alone"
+    with database.tenant(registry_place.id) as session:
+        change_ig_settings(session, {"officers_to_approve": 1})
     assert change("review_days", "5") == 303
 
 

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from cohortium_auth.ig_settings import LIMITS, change_ig_settings, read_ig_settings
 from cohortium_auth.policy import Action
-from cohortium_platform.errors import BadInput
+from cohortium_platform.errors import BadInput, Forbidden
 from cohortium_web.asking import Asking
 from cohortium_web.requiring import requires
 
@@ -45,6 +45,10 @@ def change_rule(asking: Managing, name: Annotated[str, Form()] = "", value: Anno
     if not value.strip().isdecimal() or len(value) > _MOST_DIGITS:
         raise BadInput("That is no whole number.", "Give it in digits.")
     before = getattr(read_ig_settings(asking.session), name, None)
+    if name == "officers_to_approve" and isinstance(before, int) and int(value) < before:
+        raise Forbidden(
+            "No officer lowers alone how many must agree.", "The operator can: cohortium tenant change-access-rule."
+        )
     change_ig_settings(asking.session, {name: int(value)})
     asking.record("ig/rules", detail={"rule": name, "before": before, "after": int(value)})
     return RedirectResponse("/ig/rules/", HTTPStatus.SEE_OTHER)
