@@ -17,8 +17,8 @@ DAY = date(2026, 2, 1)
 
 
 @pytest.fixture
-def run(settings, services, tenant, tmp_path, monkeypatch):
-    """Run a command on the tenant; errors of ours come through as they are."""
+def run(settings, services, tmp_path, monkeypatch):
+    """Run a command; errors of ours come through as they are."""
     monkeypatch.chdir(tmp_path)
     environment = {
         **services.settings_environment(),
