@@ -14,16 +14,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# The lists hold every package that any of them needs, so pip has nothing to work out (--no-deps): left to itself, pip
+# 23 looks at the newest release of a package asked for with an extra, and stops since that one has no hash here.
 $(VENV)/installed: deploy/requirements.txt pyproject.toml plugins/pyproject.toml $(wildcard indicator_packs/*/pyproject.toml)
 	@echo "Installing Python packages into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes -r deploy/requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e plugins -e . $(patsubst %/pyproject.toml,-e %,$(wildcard indicator_packs/*/pyproject.toml))
 	@touch $@
 
 $(VENV)/installed-dev: deploy/requirements-dev.txt $(VENV)/installed
 	@echo "Installing what tests and checks need"
-	@$(BIN)/python -m pip install --quiet --require-hashes -r deploy/requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements-dev.txt
 	@touch $@
 
 web/cohortium_web/static/vendor/installed: package.json package-lock.json deploy/install-assets.sh $(VENV)/installed
@@ -56,7 +58,7 @@ fix: $(VENV)/installed-dev ## mend what a machine can mend
 
 $(VENV)/installed-bench: deploy/requirements-bench.txt $(VENV)/installed-dev
 	@echo "Installing what benchmarks compare with"
-	@$(BIN)/python -m pip install --quiet --require-hashes -r deploy/requirements-bench.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements-bench.txt
 	@touch $@
 
 bench: $(VENV)/installed-bench ## measure; prints numbers with the machine, never fails on time
@@ -69,7 +71,7 @@ fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for 
 $(VENV)/audit/installed: deploy/requirements-audit.txt
 	@echo "Installing what asks for known weaknesses, apart from what runs Cohortium"
 	@$(PYTHON) -m venv $(VENV)/audit
-	@$(VENV)/audit/bin/python -m pip install --quiet --require-hashes -r deploy/requirements-audit.txt
+	@$(VENV)/audit/bin/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements-audit.txt
 	@touch $@
 
 audit: $(VENV)/audit/installed ## ask for known weaknesses of every pinned package; no part of check, since nobody may answer

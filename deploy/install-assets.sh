@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 vendor=web/cohortium_web/static/vendor
 if ! command -v npm >/dev/null 2>&1; then
     echo "No npm here: installing Node from a wheel"
-    .venv/bin/python -m pip install --quiet --require-hashes -r deploy/requirements-node.txt
+    .venv/bin/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements-node.txt
     export PATH="$PWD/.venv/bin:$PATH"
 fi
 echo "Installing browser assets"
