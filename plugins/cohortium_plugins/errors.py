@@ -5,6 +5,7 @@
     │   └── UnknownWord     no such word: a misspelt method or column
     ├── CodelistError       a codelist file is missing or malformed
     ├── GoldenError         a file of golden patients is malformed
+    ├── TemplateError       a template is malformed, or an answer does not fit it
     └── MalformedPack       a serialised pack does not follow the schema
 
 Each says what is wrong and then what to write instead.
@@ -27,6 +28,7 @@ __all__ = [
     "GoldenError",
     "MalformedPack",
     "PackError",
+    "TemplateError",
     "UnknownWord",
     "known_arguments",
     "nearest",
@@ -61,6 +63,10 @@ class CodelistError(PackError):
 
 class GoldenError(PackError):
     """A file of golden patients is malformed; the message names the file, the patient and the key."""
+
+
+class TemplateError(PackError):
+    """A template is malformed, or an answer does not fit it; the message names the file, the item and the key."""
 
 
 class MalformedPack(PackError):  # noqa: N818 - the name says what is wrong

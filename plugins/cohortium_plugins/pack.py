@@ -1,4 +1,4 @@
-"""A pack: its manifest, its definition, the codelist files it carries.
+"""A pack: its manifest, its definition, the codelist files and templates it carries.
 
 Not here: building one file of it, signing and publishing; golden patients (`golden`); reading
 codelist files (`codelists`).
@@ -6,6 +6,7 @@ codelist files (`codelists`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,13 +20,14 @@ from cohortium_plugins.model.definition import Codelist, Cohort, Definition, Ind
 from cohortium_plugins.model.serialise import content_hash
 from cohortium_plugins.named import check_names, rules_by_name
 from cohortium_plugins.places import Place
+from cohortium_plugins.templates import Template, check_templates, load_templates
 
-__all__ = ["Pack", "load_codelists"]
+__all__ = ["Pack", "load_codelists", "load_templates"]
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A versioned set of codelists, cohorts, indicators and stratifiers. `groups` orders the indicators' groups.
+    """A versioned set of codelists, cohorts, indicators, stratifiers and templates. `groups` orders indicators' groups.
 
     `places`: the author's line of each cohort, indicator, stratifier and parameter, by kind and name, where the pack
     was made from its source. `unused`: parameters that its source declares and no rule uses.
@@ -39,13 +41,18 @@ class Pack:
     description: str = ""
     groups: tuple[str, ...] = ()
     golden: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, Template] = field(default_factory=dict)
     places: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False)
     unused: tuple[Parameter, ...] = field(default=(), compare=False)
 
     @cached_property
     def hash(self) -> str:
-        """Give the SHA-256 of the definition's canonical JSON."""
-        return content_hash(self.definition)
+        """Give the SHA-256 of the canonical JSON of the definition and of the templates, where there are any."""
+        definition = content_hash(self.definition)
+        if not self.templates:
+            return definition
+        parts = [definition, *(template.text for _, template in sorted(self.templates.items()))]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @classmethod
     @known_arguments
@@ -63,10 +70,12 @@ class Pack:
         description: str = "",
         groups: Iterable[str] = (),
         golden: Mapping[str, str] | None = None,
+        templates: Mapping[str, Template] | None = None,
     ) -> Pack:
         """Put a pack together, checking that every name in it leads somewhere."""
         definition = Definition(codelists, (), tuple(cohorts), tuple(indicators), tuple(stratifiers))
         check_names(definition)
+        check_templates(definition, templates or {})
         used = sorted({n.name for n in nodes.walk(*definition.roots()) if isinstance(n, nodes.ParameterValue)})
         parameters: tuple[Parameter, ...] = tuple(authoring.declared_parameters()[name] for name in used)
         return cls(
@@ -80,6 +89,7 @@ class Pack:
             description=description,
             groups=tuple(groups) or tuple(dict.fromkeys(i.group for i in definition.indicators)),
             golden=golden or {},
+            templates=templates or {},
             places=_places(definition, used),
             unused=_unused(used),
         )

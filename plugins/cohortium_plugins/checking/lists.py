@@ -32,10 +32,13 @@ OPPOSITE = re.compile(
 def check_lists(pack: Pack) -> Iterator[Finding]:
     """Look at every codelist."""
     used = {name for roots in rules_by_name(pack.definition).values() for name in lists_in(*roots)}
+    used |= {recording.codelist for template in pack.templates.values() for recording in template.recordings()}
     for name, codelist in sorted(pack.definition.codelists.items()):
         subject = ("codelist", name)
         if name not in used:
-            yield Finding(Severity.WARNING, "list-unused", subject, "No rule uses it.", "Remove the file, or use it.")
+            yield Finding(
+                Severity.WARNING, "list-unused", subject, "No rule or template uses it.", "Remove the file, or use it."
+            )
         if not codelist.source:
             yield Finding(Severity.WARNING, "no-source", subject, "It has no source.", "Say where its codes are from.")
     yield from _check_empty(pack)
