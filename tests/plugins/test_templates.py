@@ -141,7 +141,7 @@ def test_a_template_goes_to_json_and_back_and_stands_in_the_hash_of_its_pack():
         ("weight/type", "decimel", "item weight: the type decimel is not known here. Did you mean decimal?"),
         ("weight/initial", [], "review.json, item weight: initial is not read here."),
         ("weight/linkId", "support", "review.json, item support: two items have this linkId."),
-        ("weight/repeats", True, "review.json, item weight: repeats goes with the type choice.")
+        ("weight/repeats", True, "review.json, item weight: repeats goes with the type choice."),
         ("weight/required", "yes", "review.json, item weight: required is not true or false."),
         ("plan/answerOption", [], "review.json, item plan: answerOption goes with the type choice."),
         ("plan/answerOption", [option("a"), option("a")], "review.json, item plan: two answers have one code."),
