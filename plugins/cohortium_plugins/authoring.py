@@ -29,7 +29,17 @@ from cohortium_plugins.language import (
 from cohortium_plugins.model import definition, nodes
 from cohortium_plugins.model.values import Duration, Scalar, ValueType
 
-__all__ = ["Cohort", "Indicator", "Parameter", "Stratifier", "adjustment", "declined", "unsuitable"]
+__all__ = [
+    "Cohort",
+    "Indicator",
+    "Parameter",
+    "Reference",
+    "Stratifier",
+    "adjustment",
+    "declined",
+    "reason",
+    "unsuitable",
+]
 
 
 @overload
@@ -91,6 +101,39 @@ def shown(*values: Series) -> definition.Shown:
 
 
 @known_arguments
+def reason(name: str, title: str, when: BoolSeries) -> definition.Reason:
+    """Declare why somebody may be in a cohort and not on its reference, or the other way round."""
+    return definition.Reason(name, title, as_node(when, kind=ValueType.BOOL))
+
+
+@known_arguments
+def Reference(  # noqa: N802, PLR0913 - reads as a noun
+    name: str,
+    *,
+    title: str,
+    members: BoolSeries,
+    coded: BoolSeries,
+    reasons: Sequence[definition.Reason],
+    source: str,
+    unsure: str = "",
+) -> definition.Reference:
+    """Define the register that a cohort should agree with: who is on it, whom to look at, and why people differ."""
+    places.note("reference", name)
+    names = [each.name for each in reasons]
+    if len(set(names)) < len(names):
+        raise DefinitionError(f"Reference {name}: two reasons have one name.", "Give each a name of its own.")
+    return definition.Reference(
+        name=name,
+        title=title,
+        members=as_node(members, kind=ValueType.BOOL),
+        coded=as_node(coded, kind=ValueType.BOOL),
+        reasons=tuple(reasons),
+        source=source,
+        unsure=unsure,
+    )
+
+
+@known_arguments
 def Cohort(  # noqa: N802, PLR0913 - reads as a noun
     name: str,
     *,
@@ -100,7 +143,7 @@ def Cohort(  # noqa: N802, PLR0913 - reads as a noun
     description: str = "",
     origin: Pick | None = None,
     shows: Sequence[Series] = (),
-    reference: str = "",
+    reference: definition.Reference | None = None,
     source: str = "",
 ) -> definition.Cohort:
     """Define who is in a registry, and since when."""

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.definition import Cohort, Definition, Indicator
+from cohortium_plugins.model.definition import Cohort, Definition, Indicator, Reference
 from cohortium_plugins.pack import Pack
 
 __all__ = ["clinician_page"]
@@ -55,9 +55,17 @@ def _cohorts(pack: Pack) -> Iterator[str]:
     for cohort in pack.definition.cohorts:
         yield f"**{cohort.title}.** {cohort.description}"
         yield ""
-        yield f"- Should agree with: {cohort.reference}"
+        if cohort.reference is not None:
+            yield from _reference(cohort.reference)
         yield f"- Source: {cohort.source}"
         yield ""
+
+
+def _reference(reference: Reference) -> Iterator[str]:
+    yield f"- Should agree with: {reference.title} ({reference.source})"
+    yield f"- Why people differ, the first that holds: {'; '.join(reason.title for reason in reference.reasons)}"
+    if reference.unsure:
+        yield f"- Not settled: {reference.unsure}"
 
 
 def _measures(pack: Pack) -> Iterator[str]:

@@ -106,6 +106,8 @@ def rules_by_name(definition: Definition) -> Mapping[tuple[str, str], tuple[Node
     """Give the roots of every cohort, indicator and stratifier, by kind and name."""
     found: dict[tuple[str, str], tuple[Node, ...]] = {}
     found.update({("cohort", cohort.name): tuple(cohort.nodes()) for cohort in definition.cohorts})
+    references = (cohort.reference for cohort in definition.cohorts if cohort.reference is not None)
+    found.update({("reference", reference.name): tuple(reference.nodes()) for reference in references})
     found.update({("indicator", item.name): tuple(item.nodes()) for item in definition.indicators})
     found.update({("stratifier", item.name): (item.value,) for item in definition.stratifiers})
     return found

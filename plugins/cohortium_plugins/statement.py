@@ -10,7 +10,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.definition import Codelist, Cohort, Definition, Indicator, Parameter, Stratifier
+from cohortium_plugins.model.definition import Codelist, Cohort, Definition, Indicator, Parameter, Reference, Stratifier
 from cohortium_plugins.model.nodes import Node
 from cohortium_plugins.model.values import Scalar
 from cohortium_plugins.wording import JOINED, label, listed
@@ -49,9 +49,22 @@ def _cohort(cohort: Cohort, lists: Mapping[str, Codelist]) -> Iterator[str]:
 
     yield from (f"## {cohort.title}", "", cohort.description, "")
     yield from _with_letters((cohort.members, cohort.since), say, lists, {})
-    if cohort.reference:
-        yield f"- Should agree with: {cohort.reference}."
-    yield from (f"- Source: {cohort.source}.", "")
+    yield f"- Source: {cohort.source}."
+    if cohort.reference is not None:
+        yield from _reference(cohort.reference, lists)
+    yield ""
+
+
+def _reference(reference: Reference, lists: Mapping[str, Codelist]) -> Iterator[str]:
+    def say(words: Words) -> Sequence[str]:
+        reasons = [f"- Differs ({reason.title}) when: {words.of(reason.when)}." for reason in reference.reasons]
+        return [f"- On that register: {words.of(reference.members)}.", *reasons]
+
+    yield f"- Should agree with: {reference.title}."
+    yield from _with_letters(tuple(reference.nodes()), say, lists, {})
+    yield f"- Source of the register: {reference.source}."
+    if reference.unsure:
+        yield f"- Unsure: {reference.unsure}"
 
 
 def _indicator(indicator: Indicator, lists: Mapping[str, Codelist], named: Mapping[Node, str]) -> Iterator[str]:

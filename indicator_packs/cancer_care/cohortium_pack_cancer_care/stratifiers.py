@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from cohortium_pack_cancer_care.cancer_care import TREATMENTS
-from cohortium_pack_cancer_care.cohort import QOF_START, diagnosis, new_diagnosis
+from cohortium_pack_cancer_care.cohort import diagnosis, new_diagnosis
 from cohortium_pack_cancer_care.phrases import since_diagnosis
 from cohortium_plugins.authoring import Stratifier, age_band
 from cohortium_plugins.language import (
     case,
     coalesce,
     code,
-    entry_date,
     events,
     index_date,
     otherwise,
@@ -134,16 +133,4 @@ sex = Stratifier(
     labels={"female": "Female", "male": "Male", "indeterminate": "Indeterminate", "unknown": "Not recorded"},
 )
 
-_coded_before = events("cancer-diagnosis").where(entry_date < QOF_START).exists
-
-qof_register = Stratifier(
-    "qof-register",
-    title="Agreement with the QOF cancer register",
-    value=case(when(_coded_before & diagnosis.episode.is_missing).then("episode-type-missing"), otherwise("agrees")),
-    labels={
-        "agrees": "In both",
-        "episode-type-missing": "Also coded before 1 April 2003, and the feed carries no episode type",
-    },
-)
-
-STRATIFIERS = [tumour_site, time_since_diagnosis, treatment_recorded, stage, follow_up_pathway, age, sex, qof_register]
+STRATIFIERS = [tumour_site, time_since_diagnosis, treatment_recorded, stage, follow_up_pathway, age, sex]

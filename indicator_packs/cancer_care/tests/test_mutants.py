@@ -9,14 +9,21 @@ from cohortium_plugins.model import nodes
 
 definition = pack.definition
 cohort = definition.cohorts[0]
-owners = {owner.name: owner for owner in (cohort, *definition.indicators, *definition.stratifiers)}
+reference = cohort.reference
+owners = {owner.name: owner for owner in (cohort, reference, *definition.indicators, *definition.stratifiers)}
 cases = [case for file in read_files(pack.golden) for case in file.cases]
 settled = frozenset(nodes.walk(cohort.members, cohort.since))
 """Parts of the cohort's own rules; they are changed there, not again in every indicator that uses them."""
 
 EVERY = "`every=` asks for a row and for its date; without a row the date is unknown, and unknown is not met"
 ONE_CATEGORY = "all rows have the one code asked for, so they have one category, whichever row is picked"
+IN_ORDER = "reasons are looked at in order, and whoever comes this far is settled by those before"
 EQUIVALENT = {
+    "qof-cancer-register: part 2 left out #bf659ed3": IN_ORDER,
+    "qof-cancer-register: part 1 left out #dbe22ced": IN_ORDER,
+    "qof-cancer-register: and to or #ff5ebe26": IN_ORDER,
+    "qof-cancer-register: part 1 left out #6d92cfbe": IN_ORDER,
+    "qof-cancer-register: part 2 left out #c28cbf7c": IN_ORDER,
     "adherence-care-plan: part 1 left out #1fe408c1": EVERY,
     "alcohol-use-screening: part 1 left out #a1faa123": EVERY,
     "bowel-screening: part 1 left out #ce2b38e5": EVERY,
@@ -37,7 +44,7 @@ EQUIVALENT = {
 @pytest.mark.parametrize("name", owners)
 def test_every_mutant_fails_a_golden_patient(name):
     owner = owners[name]
-    made = list(mutants_of(owner, () if owner is cohort else settled))
+    made = list(mutants_of(owner, () if owner in (cohort, reference) else settled))
     assert len({mutant.id for mutant in made}) == len(made)
     speak = [
         case

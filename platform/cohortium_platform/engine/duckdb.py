@@ -138,7 +138,7 @@ class _Evaluation:
         self._few = candidates * len(self.index_dates) <= _FEW
         if self._few:
             self.running.in_one_thread()
-        self._place_people()
+        self._place_people(departed=any(cohort.departed for cohort in definition.cohorts))
         self._read_rows(program, plan.membership)
         self._run(program.membership(self._lists_a_join(plan.membership)))
         progress(0.3, "Reading members' records")
@@ -237,8 +237,9 @@ class _Evaluation:
             found += cast("int", self.running.run(records.candidates_with(table))[0][0])
         return found
 
-    def _place_people(self) -> None:
-        for statement in (records.REGISTERED, records.SUBJECTS, records.PERSONS, records.BASE, records.KEYS):
+    def _place_people(self, *, departed: bool) -> None:
+        subjects = records.subjects(departed=departed)
+        for statement in (records.REGISTERED, subjects, records.PERSONS, records.BASE, records.KEYS):
             self.running.run(statement)
 
     def _keep_members(self) -> None:

@@ -27,8 +27,8 @@ from cohortium_platform.engine.duckdb_program import create
 __all__ = [
     "ALL_REGISTERED", "ALL_REGISTRATIONS", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER",
     "LATER_OF", "LATER_PEOPLE", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS",
-    "READ_ON", "READ_TO", "REGISTERED", "STANDINGS", "SUBJECTS", "candidates_with", "clear_codes", "insert_codes",
-    "insert_rows", "largest_first", "make_codes", "make_rows", "matched", "view_of_files",
+    "READ_ON", "READ_TO", "REGISTERED", "STANDINGS", "candidates_with", "clear_codes", "insert_codes",
+    "insert_rows", "largest_first", "make_codes", "make_rows", "matched", "subjects", "view_of_files",
 ]  # fmt: skip
 
 CODED = ("events", "medications")
@@ -227,21 +227,32 @@ REGISTERED = """
 """Where each candidate is registered on each date: of the registrations that run, the latest to start counts, and of
 several on one day that with the greatest practice code."""
 
-SUBJECTS = """
-    CREATE TEMP TABLE subjects AS
-    WITH main AS (
+_REGISTERED_SUBJECTS = """
         SELECT r.latest.practice AS practice, r.patient_id, r.as_of, s.records_to
         FROM registered AS r JOIN dates AS d ON d.as_of = r.as_of AND d.main
         JOIN standings AS s ON s.practice = r.latest.practice
         SEMI JOIN candidates AS c ON c.practice = r.latest.practice AND c.patient_id = r.patient_id
-    )
+"""
+_ALL_SUBJECTS = """
+        SELECT DISTINCT c.practice, c.patient_id, d.as_of, s.records_to
+        FROM candidates AS c JOIN standings AS s ON s.practice = c.practice CROSS JOIN dates AS d WHERE d.main
+"""
+_SUBJECTS = """
+    CREATE TEMP TABLE subjects AS
+    WITH main AS ({main})
     SELECT practice, patient_id, as_of, bool_or(main) AS main, bool_or(NOT main) AS before FROM (
         SELECT practice, patient_id, as_of, TRUE AS main FROM main
         UNION ALL SELECT practice, patient_id, records_to, FALSE FROM main WHERE records_to < as_of
     ) GROUP BY practice, patient_id, as_of
 """
-"""Everyone at each index date (`main`), and people of stale practices on the day to which the records run
-(`before`)."""
+
+
+def subjects(*, departed: bool) -> str:
+    """Give the statement that finds everyone at each index date (`main`), and people of stale practices on the day to
+    which the records run (`before`); those who have left a practice too (`departed`), where a cohort asks for them.
+    """
+    return _SUBJECTS.format(main=_ALL_SUBJECTS if departed else _REGISTERED_SUBJECTS)
+
 
 PERSONS = """
     CREATE TEMP TABLE persons AS

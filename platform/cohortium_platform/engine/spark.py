@@ -61,6 +61,7 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     ):
         records = SparkRecords(session, source, sorted(set(practices)), days)
         records.settled = settled
+        records.departed = any(cohort.departed for cohort in definition.cohorts)
         program = Program(definition, records.missing, stale=records.is_stale)
         lines = _lines(running, records, program, progress or (lambda _fraction, _step: None))
     return SparkTables(lines, definition, days[-1], outlook=outlook)

@@ -56,6 +56,8 @@ class SparkRecords:
         self.session, self.source = session, source
         self.practices, self.index_dates = practices, index_dates
         self.settled: pa.Table | None = None
+        self.departed = False
+        """Whether those who have left a practice are looked at too."""
         self.standings: Mapping[str, Standing] = {practice: source.standing(practice) for practice in practices}
 
     @property
@@ -172,9 +174,11 @@ class SparkRecords:
         everywhere = self._read("registrations", self.source.registration_files(self.practices))
         span = F.struct("start_date", "practice", "end_date")
         spans = everywhere.groupBy("patient_id").agg(F.collect_list(span).alias("spans"))
-        found = persons.join(spans, "patient_id").join(F.broadcast(self._standings()), "practice")
+        how = "left" if self.departed else "inner"
+        found = persons.join(spans, "patient_id", how).join(F.broadcast(self._standings()), "practice")
         days = F.array(*(F.lit(day) for day in self.index_dates))
-        found = found.withColumn("days", F.filter(days, lambda day: _registered(day)["practice"] == F.col("practice")))
+        here = F.filter(days, lambda day: _registered(day)["practice"] == F.col("practice"))
+        found = found.withColumn("days", days if self.departed else here)
         late = F.exists("days", lambda day: F.col("records_end") < day)
         every = F.when(late, F.array_union("days", F.array("records_end"))).otherwise(F.col("days"))
         found = found.withColumn("is_late", late).withColumn("as_of", F.explode(every))

@@ -33,11 +33,14 @@ class ExpectedResult:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedMember:
-    """Whether the patient must be in the pack's first cohort, and columns of `Member` and strata to compare."""
+    """Whether the patient must be in the pack's first cohort, and columns of `Member` and strata to compare; and where
+    they must stand beside the cohort's reference, by the stratifiers of a reconciliation (empty: not looked at).
+    """
 
     member: bool
     fields: Mapping[str, Fact] = field(default_factory=dict)
     strata: Mapping[str, str | None] = field(default_factory=dict)
+    reference: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

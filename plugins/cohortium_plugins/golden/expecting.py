@@ -9,6 +9,7 @@ from cohortium_plugins.errors import nearest
 from cohortium_plugins.golden.cases import ExpectedMember, ExpectedResult, Fact
 from cohortium_plugins.golden.rows import Complaint, read_code
 from cohortium_plugins.model.values import Status
+from cohortium_plugins.reconciling import REASON, STANDING
 
 __all__ = ["NONE", "read_member", "read_result"]
 
@@ -24,7 +25,8 @@ RESULT_KEYS = (
     "status", "reason", "due_date", "met_date", "value", "value_code", "value_text", "adjustment",
     "event_date", "event_code", "event_source",
 )  # fmt: skip
-MEMBER_KEYS = ("member", "since", "shown_code", "shown_number", "shown_text", "strata", "results")
+MEMBER_KEYS = ("member", "since", "shown_code", "shown_number", "shown_text", "strata", "reference", "results")
+REFERENCE_KEYS = (STANDING, REASON)
 
 
 def read_result(indicator: str, said: object, codes: Mapping[str, int], complain: Complaint) -> ExpectedResult:
@@ -63,11 +65,23 @@ def read_member(table: Mapping[str, object], codes: Mapping[str, int], complain:
     fields = {
         key: _fact(key, item, codes, complain)
         for key, item in table.items()
-        if key not in ("member", "strata", "results")
+        if key not in ("member", "strata", "reference", "results")
     }
-    return ExpectedMember(
-        member, fields, {name: None if value == NONE else str(value) for name, value in strata.items()}
-    )
+    return ExpectedMember(member, fields, _values(strata), _read_reference(table.get("reference", {}), complain))
+
+
+def _read_reference(said: object, complain: Complaint) -> Mapping[str, str | None]:
+    """Read where a patient must stand beside the cohort's reference, and why."""
+    if not isinstance(said, dict):
+        raise complain("reference must be a table.", 'Write reference = { standing = "both" }.')
+    for key in said:
+        if key not in REFERENCE_KEYS:
+            raise complain(f"a reference has no {key}.", nearest(key, REFERENCE_KEYS))
+    return _values(said)
+
+
+def _values(said: Mapping[str, object]) -> Mapping[str, str | None]:
+    return {name: None if value == NONE else str(value) for name, value in said.items()}
 
 
 def _fact(key: str, item: object, codes: Mapping[str, int], complain: Complaint) -> Fact:

@@ -16,17 +16,27 @@ from datetime import date, timedelta
 from typing import cast
 
 from cohortium_plugins.golden.cases import Binding, Case
-from cohortium_plugins.golden.running import differences
+from cohortium_plugins.golden.running import BESIDE_REFERENCE, differences
 from cohortium_plugins.interpreter import Evaluation
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.definition import Code, Codelist, Cohort, Definition, Indicator, Shown, Stratifier
+from cohortium_plugins.model.definition import (
+    Code,
+    Codelist,
+    Cohort,
+    Definition,
+    Indicator,
+    Reference,
+    Shown,
+    Stratifier,
+)
 from cohortium_plugins.model.nodes import CompareOp, How
 from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
+from cohortium_plugins.reconciling import reconciliation
 from cohortium_plugins.status import is_member, member, result_of
 
 __all__ = ["OTHER_LIST", "Mutant", "mutants_of", "survivors"]
 
-Owner = Cohort | Indicator | Stratifier
+Owner = Cohort | Indicator | Reference | Stratifier
 
 OTHER_LIST = "mutant"
 """The codelist that takes the place of another in a mutant: it has codes, and no golden patient has one of them."""
@@ -66,7 +76,7 @@ class Mutant:
 
 
 def mutants_of(owner: Owner, settled: Collection[nodes.Node] = ()) -> Iterator[Mutant]:
-    """Yield every mutant of an indicator, cohort or stratifier. `settled` nodes are changed elsewhere, not here."""
+    """Yield every mutant of an owner. `settled` nodes are changed elsewhere, not here."""
     slots = dict(_slots(owner))
     for node in nodes.walk(*slots.values()):
         if node in settled:
@@ -101,11 +111,10 @@ def _lists(definition: Definition, binding: Binding) -> Mapping[str, Codelist]:
 
 def _bound(definition: Definition, owner: Owner, binding: Binding, codelists: Mapping[str, Codelist]) -> Definition:
     """Give a definition with the mutant in place of the original, and without the indicators it does not touch."""
-    cohorts = tuple(owner if cohort.name == owner.name else cohort for cohort in definition.cohorts)
     made = Definition(
         codelists,
         definition.parameters,
-        tuple(cohort for cohort in cohorts if isinstance(cohort, Cohort)),
+        tuple(_cohort_with(cohort, owner) for cohort in definition.cohorts),
         (owner,) if isinstance(owner, Indicator) else (),
         (owner,) if isinstance(owner, Stratifier) else (),
     )
@@ -113,6 +122,15 @@ def _bound(definition: Definition, owner: Owner, binding: Binding, codelists: Ma
         return made
     chosen = Binding(parameters=binding.parameters).apply(made)
     return Definition(codelists, (), chosen.cohorts, chosen.indicators, chosen.stratifiers)
+
+
+def _cohort_with(cohort: Cohort, owner: Owner) -> Cohort:
+    """Give the cohort with the mutant in its place, or in that of its reference, if it is one of them."""
+    if isinstance(owner, Cohort):
+        return owner if cohort.name == owner.name else cohort
+    if isinstance(owner, Reference) and cohort.reference is not None and cohort.reference.name == owner.name:
+        return dataclasses.replace(cohort, reference=owner)
+    return dataclasses.replace(cohort, reference=None)
 
 
 def _tells(definition: Definition, case: Case) -> bool:
@@ -123,6 +141,11 @@ def _tells(definition: Definition, case: Case) -> bool:
     try:
         joined = is_member(evaluation, cohort)
         members = {key: member(definition, cohort, evaluation)} if joined else {}
+        if cohort.reference is not None:
+            beside = reconciliation(definition, cohort.name)
+            if is_member(evaluation, beside.cohorts[0]):
+                there = (case.record.patient_id, BESIDE_REFERENCE, case.index_date)
+                members[there] = member(beside, beside.cohorts[0], evaluation)
         found = [result_of(definition, indicator, evaluation) for indicator in definition.indicators if joined]
         results = {(r.patient_id, r.indicator, r.index_date): r for r in found}
         return any(True for _ in differences(definition, _narrowed(case, definition), results, members))
@@ -137,7 +160,8 @@ def _narrowed(case: Case, definition: Definition) -> Case:
     expected = case.member
     if expected is not None:
         kept = {name: value for name, value in expected.strata.items() if name in strata}
-        expected = dataclasses.replace(expected, strata=kept)
+        reference = expected.reference if definition.cohorts[0].reference is not None else {}
+        expected = dataclasses.replace(expected, strata=kept, reference=reference)
     results = tuple(result for result in case.results if result.indicator in indicators)
     return dataclasses.replace(case, results=results, member=expected)
 
@@ -148,6 +172,10 @@ def _narrowed(case: Case, definition: Definition) -> Case:
 def _slots(owner: Owner) -> Iterator[tuple[str, nodes.Node]]:
     if isinstance(owner, Stratifier):
         yield "value", owner.value
+        return
+    if isinstance(owner, Reference):
+        yield from (("members", owner.members), ("coded", owner.coded))
+        yield from ((f"reason {reason.name}", reason.when) for reason in owner.reasons)
         return
     names = ("members", "since") if isinstance(owner, Cohort) else ("applies", "met", "begins", "due", "renews", "date")
     for name in names:
@@ -167,6 +195,13 @@ def _with(owner: Owner, roots: Mapping[str, nodes.Node]) -> Owner:
     """Give the owner with other rules in its slots."""
     if isinstance(owner, Stratifier):
         return dataclasses.replace(owner, value=cast("nodes.Series", roots["value"]))
+    if isinstance(owner, Reference):
+        reasons = [
+            dataclasses.replace(reason, when=cast("nodes.Series", roots[f"reason {reason.name}"]))
+            for reason in owner.reasons
+        ]
+        members, coded = (cast("nodes.Series", roots[slot]) for slot in ("members", "coded"))
+        return dataclasses.replace(owner, members=members, coded=coded, reasons=tuple(reasons))
     change: dict[str, object] = {slot: root for slot, root in roots.items() if " " not in slot}
     kinds = {slot.removeprefix("shown "): root for slot, root in roots.items() if slot.startswith("shown ")}
     change["shown"] = Shown(**{kind: cast("nodes.Series", root) for kind, root in kinds.items()})

@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cohortium_plugins.errors import GoldenError, PackError, nearest
-from cohortium_plugins.golden.cases import Binding, Case, ExpectedResult
+from cohortium_plugins.golden.cases import Binding, Case, ExpectedMember, ExpectedResult
 from cohortium_plugins.interpreter import Evaluation
 from cohortium_plugins.model.definition import Definition
 from cohortium_plugins.model.values import Status
+from cohortium_plugins.reconciling import reconciliation
 from cohortium_plugins.record import Member, Record, Result
 from cohortium_plugins.status import is_member, member, result_of
 
-__all__ = ["Answer", "Difference", "Engine", "check", "differences", "interpret", "only"]
+__all__ = ["BESIDE_REFERENCE", "Answer", "Difference", "Engine", "check", "differences", "interpret", "only"]
+
+BESIDE_REFERENCE = "beside the reference"
+"""Stands for the cohort's name among the members of a reconciliation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as expected. `subject` is an indicator, or "cohort"."""
+    """One thing that is not as expected. `subject` is an indicator, "cohort" or "reference"."""
 
     case: Case
     subject: str
@@ -89,8 +93,21 @@ def check(definition: Definition, cases: Sequence[Case], engine: Engine = interp
         answer = engine(bound, list(records.values()), sorted({case.index_date for case in group}))
         results = {(r.patient_id, r.indicator, r.index_date): r for r in answer.results}
         members = {(m.patient_id, m.cohort, m.index_date): m for m in answer.members}
+        compared = _compared(bound, group, list(records.values()), engine)
         for case in group:
-            yield from differences(bound, case, results, members)
+            yield from differences(bound, case, results, {**members, **compared})
+
+
+def _compared(
+    definition: Definition, cases: Sequence[Case], records: Sequence[Record], engine: Engine
+) -> Mapping[tuple[int, str, dt.date], Member]:
+    """Put the first cohort beside its reference, where a case expects something of that."""
+    days = sorted({case.index_date for case in cases if case.member is not None and case.member.reference})
+    if not days:
+        return {}
+    beside = reconciliation(definition, definition.cohorts[0].name)
+    answer = engine(beside, records, days)
+    return {(m.patient_id, BESIDE_REFERENCE, m.index_date): m for m in answer.members}
 
 
 def _bound(definition: Definition, indicators: set[str], binding: Binding, first: Case) -> Definition:
@@ -117,6 +134,7 @@ def differences(
     who, day = case.record.patient_id, case.index_date
     if case.member is not None:
         yield from _member_differences(case, members.get((who, definition.cohorts[0].name, day)))
+        yield from _reference_differences(case, case.member, members.get((who, BESIDE_REFERENCE, day)))
     for expected in case.results:
         yield from _result_differences(case, expected, results.get((who, expected.indicator, day)))
 
@@ -137,6 +155,13 @@ def _member_differences(case: Case, found: Member | None) -> Iterator[Difference
             raise GoldenError(f'{case.file}, "{case.patient}": no stratifier {name}.', nearest(name, found.strata))
         if found.strata[name] != value:
             yield Difference(case, "cohort", f"stratum {name}", value, found.strata[name])
+
+
+def _reference_differences(case: Case, expected: ExpectedMember, found: Member | None) -> Iterator[Difference]:
+    for name, value in expected.reference.items():
+        got = None if found is None else found.strata[name]
+        if got != value:
+            yield Difference(case, "reference", name, value, got)
 
 
 def _result_differences(case: Case, expected: ExpectedResult, found: Result | None) -> Iterator[Difference]:

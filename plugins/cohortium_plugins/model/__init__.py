@@ -8,6 +8,8 @@ from cohortium_plugins.model.definition import (
     Definition,
     Indicator,
     Parameter,
+    Reason,
+    Reference,
     Shown,
     Stratifier,
 )
@@ -23,6 +25,8 @@ __all__ = [
     "Duration",
     "Indicator",
     "Parameter",
+    "Reason",
+    "Reference",
     "Scalar",
     "Shown",
     "Status",

@@ -13,7 +13,10 @@ from typing import NoReturn
 from cohortium_plugins.model.nodes import Node, Pick, Series
 from cohortium_plugins.model.values import Scalar, ValueType
 
-__all__ = ["Adjustment", "Code", "Codelist", "Cohort", "Definition", "Indicator", "Parameter", "Shown", "Stratifier"]
+__all__ = [
+    "Adjustment", "Code", "Codelist", "Cohort", "Definition", "Indicator", "Parameter", "Reason", "Reference", "Shown",
+    "Stratifier",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,41 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why somebody is in a cohort and not on the register it should agree with, the other way round, or on neither."""
+
+    name: str
+    title: str
+    when: Series
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The register that a cohort should agree with, as a rule of its own.
+
+    `members`: who is on it; `coded`: whom to look at, anybody with one of its codes; `reasons`: why people differ, of
+    which the first that holds is given.
+    """
+
+    name: str
+    title: str
+    members: Series
+    coded: Series
+    reasons: tuple[Reason, ...]
+    source: str
+    unsure: str = ""
+
+    def nodes(self) -> Iterator[Node]:
+        """Yield the roots of its rules."""
+        yield from (self.members, self.coded)
+        yield from (reason.when for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
 class Cohort:
-    """Who is in a registry, since when. `reference` names the register it should agree with; `origin` is the event
-    that made them a member.
+    """Who is in a registry, since when. `reference` is the register it should agree with; `origin` is the event that
+    made them a member. A person belongs to the practice where they are registered, and nobody else is looked at, unless
+    the cohort is of the `departed` too: then everyone of whom a practice still has records is.
     """
 
     name: str
@@ -86,11 +121,12 @@ class Cohort:
     since: Series
     origin: Pick | None
     shown: Shown
-    reference: str
+    reference: Reference | None
     source: str
+    departed: bool = False
 
     def nodes(self) -> Iterator[Node]:
-        """Yield the roots of its rules."""
+        """Yield the roots of its rules; those of its reference are no part of who is a member."""
         yield from (self.members, self.since)
         yield from self.shown.nodes()
         if self.origin is not None:
@@ -174,6 +210,8 @@ class Definition:
         """Yield the roots of every rule, in a fixed order."""
         for cohort in self.cohorts:
             yield from cohort.nodes()
+            if cohort.reference is not None:
+                yield from cohort.reference.nodes()
         for indicator in self.indicators:
             yield from indicator.nodes()
         yield from (stratifier.value for stratifier in self.stratifiers)

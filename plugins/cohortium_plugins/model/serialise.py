@@ -26,6 +26,8 @@ from cohortium_plugins.model.definition import (
     Definition,
     Indicator,
     Parameter,
+    Reason,
+    Reference,
     Shown,
     Stratifier,
 )
@@ -216,12 +218,14 @@ def to_json(definition: Definition) -> dict[str, Json]:
     }
 
 
-_PARTS: tuple[type, ...] = (Adjustment, Cohort, Indicator, Parameter, Shown, Stratifier)
+_PARTS: tuple[type, ...] = (Adjustment, Cohort, Indicator, Parameter, Reason, Reference, Shown, Stratifier)
 
 
 def _part_from_json(value: Json, hint: object, made: list[nodes.Node]) -> object:
     if hint is Codelist:
         return _codelist_from_json(value)
+    if hint == Reference | None:
+        return None if value is None else _part_from_json(value, Reference, made)
     if hint in _PARTS:
         kind = hint
         hints = typing.get_type_hints(kind)
@@ -276,7 +280,7 @@ def substitute(definition: Definition, change: Callable[[nodes.Node], nodes.Node
             return done[value]
         if isinstance(value, tuple):
             return tuple(part(item) for item in value)
-        if isinstance(value, Cohort | Indicator | Stratifier | Adjustment | Shown):
+        if isinstance(value, Cohort | Reference | Reason | Indicator | Stratifier | Adjustment | Shown):
             return type(value)(**{f.name: part(getattr(value, f.name)) for f in dataclasses.fields(value)})
         return value
 
