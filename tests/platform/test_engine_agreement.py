@@ -28,6 +28,8 @@ from cohortium_plugins.model import (
     Duration,
     Indicator,
     Parameter,
+    Reason,
+    Reference,
     Shown,
     Stratifier,
     Unit,
@@ -282,9 +284,14 @@ def definitions(draw):
         ]
         return d.pick(options)()
 
+    def reference():
+        return Reference("reference", "", members(), d.series(BOOL, 2), (Reason("reason", "", d.series(BOOL, 2)),), "")
+
+    departed = draw(st.sampled_from([False, False, False, True]))
+
     def cohort(name):
         origin = maybe(lambda: d.taken(2))
-        return Cohort(name, "", "", members(), any_series(DATE), origin, shown(), "", "")
+        return Cohort(name, "", "", members(), any_series(DATE), origin, shown(), maybe(reference), "", departed)
 
     def indicator(name, cohorts):
         return Indicator(
@@ -381,7 +388,8 @@ def by_interpreter(definition, records, index_dates):
     results, members = [], []
     for record in records:
         for day in index_dates:
-            if registered_at(record, day) != record.practice:
+            departed = any(cohort.departed for cohort in definition.cohorts)
+            if not departed and registered_at(record, day) != record.practice:
                 continue
             results.extend(interpret(definition, record, day))
             evaluation = Evaluation(record, day, definition.codelists)

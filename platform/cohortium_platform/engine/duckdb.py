@@ -131,14 +131,15 @@ class _Evaluation:
         extracts = self._extracted(program, progress)
         progress(0.1 if extracts else 0.0, "Finding members")
         self._open_files(program, extracts)
-        candidates = self._find_candidates(program)
+        departed = any(cohort.departed for cohort in definition.cohorts)
+        candidates = self._find_candidates(program, departed=departed)
         if self.settled is not None:
             self.running.connection.register("settled", self.settled)
             self.running.run(records.LEAVE_SETTLED)
         self._few = candidates * len(self.index_dates) <= _FEW
         if self._few:
             self.running.in_one_thread()
-        self._place_people(departed=any(cohort.departed for cohort in definition.cohorts))
+        self._place_people(departed=departed)
         self._read_rows(program, plan.membership)
         self._run(program.membership(self._lists_a_join(plan.membership)))
         progress(0.3, "Reading members' records")
@@ -224,12 +225,13 @@ class _Evaluation:
 
     # --- people ---------------------------------------------------------------------------------------------------
 
-    def _find_candidates(self, program: Program) -> int:
+    def _find_candidates(self, program: Program, *, departed: bool) -> int:
         """Find them, and tell how many there are at most."""
         self.running.run(records.CANDIDATES)
         needed = program.plan.needed
         if needed is None:
-            return cast("int", self.running.run(records.ALL_REGISTERED)[0][0])
+            everyone = records.ALL_KNOWN if departed else records.ALL_REGISTERED
+            return cast("int", self.running.run(everyone)[0][0])
         found = 0
         for table in sorted({rows.name for rows in needed}):
             if table in records.CODED:

@@ -25,8 +25,8 @@ from cohortium_platform.engine.duckdb_frames import rows_table
 from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
-    "ALL_REGISTERED", "ALL_REGISTRATIONS", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY", "LATER",
-    "LATER_OF", "LATER_PEOPLE", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS",
+    "ALL_KNOWN", "ALL_REGISTERED", "ALL_REGISTRATIONS", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY",
+    "LATER", "LATER_OF", "LATER_PEOPLE", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS",
     "READ_ON", "READ_TO", "REGISTERED", "STANDINGS", "candidates_with", "clear_codes", "insert_codes",
     "insert_rows", "largest_first", "make_codes", "make_rows", "matched", "subjects", "view_of_files",
 ]  # fmt: skip
@@ -188,7 +188,13 @@ ALL_REGISTERED = """
     INSERT INTO candidates
     SELECT DISTINCT practice, patient_id FROM files_registrations WHERE practice IN (SELECT practice FROM standings)
 """
-"""Takes everyone into account."""
+"""Takes everyone into account who was ever registered."""
+
+ALL_KNOWN = """
+    INSERT INTO candidates
+    SELECT DISTINCT practice, patient_id FROM files_patients WHERE practice IN (SELECT practice FROM standings)
+"""
+"""Takes everyone into account of whom a practice has a record."""
 
 _CANDIDATES_WITH = {
     "events": """

@@ -153,7 +153,8 @@ class SparkRecords:
     def people(self, rows: DataFrame | None, needed: Sequence[int] | None) -> DataFrame:
         """Give one line a person and day: whoever has rows of one of the needed lists (None: everyone registered)."""
         if needed is None or rows is None:
-            registered = self._read("registrations", self.source.files("registrations", self.practices))
+            table = "patients" if self.departed else "registrations"
+            registered = self._read(table, self.source.files(table, self.practices))
             persons = registered.where(F.col("practice").isin(*self.practices)).select(*PERSON).distinct()
             if needed is not None:
                 persons = persons.where(F.lit(False))  # noqa: FBT003 - nobody
