@@ -26,8 +26,8 @@ from cohortium_platform.engine.duckdb_program import create
 
 __all__ = [
     "ALL_KNOWN", "ALL_REGISTERED", "ALL_REGISTRATIONS", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY",
-    "LATER", "LATER_OF", "LATER_PEOPLE", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER", "PERSONS",
-    "READ_ON", "READ_TO", "REGISTERED", "STANDINGS", "candidates_with", "clear_codes", "insert_codes",
+    "LATER", "LATER_OF", "LATER_PEOPLE", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER",
+    "PERSONS", "READ_ON", "READ_TO", "REGISTERED", "STANDINGS", "candidates_with", "clear_codes", "insert_codes",
     "insert_rows", "largest_first", "make_codes", "make_rows", "matched", "subjects", "view_of_files",
 ]  # fmt: skip
 
