@@ -90,7 +90,7 @@ def _reason(cohort: Cohort, reference: Reference) -> Stratifier:
     differs = nodes.Not(nodes.And((_holds(cohort.members), _holds(reference.members))))
     died = nodes.Not(nodes.IsMissing(nodes.PatientFact("date_of_death")))
     left = nodes.Not(_holds(nodes.PatientFact("is_registered")))
-    reasons = [(DIED, "Died", died), (LEFT, "Left the practice", left)]
+    reasons: list[tuple[str, str, Series]] = [(DIED, "Died", died), (LEFT, "Left the practice", left)]
     reasons += [(each.name, each.title, _holds(each.when)) for each in reference.reasons]
     branches = [*((nodes.And((differs, when)), name) for name, _, when in reasons), (differs, UNEXPLAINED)]
     value = _choice(branches, None)

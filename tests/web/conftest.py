@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -126,7 +126,7 @@ def make_registry(
 ) -> Callable[..., Tenant]:
     """Make a tenant whose registry holds the hand-made patients, loaded and evaluated as in life. `unsaid` are codes
     that none of their records ever held; `before` does something to the tenant before anything is evaluated; where
-    somebody is `objecting`, they have a type 1 opt-out.
+    somebody is `objecting`, they have a type 1 opt-out; `more` are patients beside the hand-made ones.
     """
 
     def make(
@@ -134,6 +134,7 @@ def make_registry(
         before: Callable[[Session], None] = lambda _session: None,
         *,
         objecting: bool = False,
+        more: Sequence[object] = (),
     ) -> Tenant:
         tenant = create_tenant(database, key_encryption, slug=f"t{uuid4().hex}", name="Registry ICB", ods_code=ICB)
         with database.tenant(tenant.id) as session:
@@ -141,7 +142,7 @@ def make_registry(
             enable_pack(session, "cancer-care", by="test")
             before(session)
             found = definition_of(session, "cancer-care")
-        practices = hand_made.write_extract(tmp_path_factory.mktemp("gp"), unsaid, objecting=objecting)
+        practices = hand_made.write_extract(tmp_path_factory.mktemp("gp"), unsaid, objecting=objecting, more=more)
         trust = hand_made.write_trust_extract(tmp_path_factory.mktemp("trust"), unsaid)
         for delivery, options in ((practices, ImportOptions()), (trust, ImportOptions(source=hand_made.TRUST))):
             load_delivery(database, settings, key_encryption, tenant.id, delivery, options, LoadOptions())

@@ -39,6 +39,8 @@ class Patient:
     kin: str = ""
     telephone: str = ""
     consulted: Sequence[date] = field(default=())
+    left: date | None = None
+    died: date | None = None
 
     @property
     def nhs_number(self) -> str:
@@ -93,14 +95,16 @@ def everyone() -> Iterator[Patient]:
         )
 
 
-def write_extract(folder: Path, unsaid: Collection[int] = (), *, objecting: bool = False) -> Path:
+def write_extract(
+    folder: Path, unsaid: Collection[int] = (), *, objecting: bool = False, more: Sequence[Patient] = ()
+) -> Path:
     """Write what the practices' system sends; as if nobody had ever recorded the codes `unsaid`. With `objecting`,
-    somebody has a type 1 opt-out.
+    somebody has a type 1 opt-out; `more` are patients beside everyone.
     """
-    people = list(everyone())
+    people = [*everyone(), *more]
     _write(folder / "patients.csv", [_patient(each) for each in people])
     _write(folder / "registrations.csv", [
-        {"local_id": each.local_id, "practice": each.practice, "start_date": "2010-01-01", "end_date": ""}
+        {"local_id": each.local_id, "practice": each.practice, "start_date": "2010-01-01", "end_date": each.left or ""}
         for each in people
     ])  # fmt: skip
     _write(folder / "events.csv", [
@@ -143,7 +147,7 @@ def _patient(patient: Patient) -> dict[str, object]:
         "local_id": patient.local_id, "nhs_number": patient.nhs_number, "nhs_number_status": "01",
         "family_name": patient.family, "given_name": patient.given, "title": patient.title,
         "date_of_birth": patient.born, "sex": patient.sex, "ethnicity": "A", "imd_decile": 5, "lsoa": "",
-        "date_of_death": "", "practice": patient.practice, "address": f"{patient.number} Alder Road",
+        "date_of_death": patient.died or "", "practice": patient.practice, "address": f"{patient.number} Alder Road",
         "postcode": "ZZ1 1ZZ", "telephone": patient.telephone, "mobile": "", "email": "", "next_of_kin_name": "",
         "next_of_kin_relationship": "", "next_of_kin_telephone": "", "contact_recorded": "2024-01-01",
     }  # fmt: skip

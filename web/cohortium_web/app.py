@@ -35,9 +35,11 @@ from cohortium_web.pages.governance import (
 )
 from cohortium_web.pages.home import routes as home
 from cohortium_web.pages.onboarding import routes as onboarding
+from cohortium_web.pages.outreach import routes as outreach
 from cohortium_web.pages.patient import routes as patient
 from cohortium_web.pages.pseudonymised import routes as pseudonymised
 from cohortium_web.pages.rates import routes as rates
+from cohortium_web.pages.reconciliation import routes as reconciliation
 from cohortium_web.pages.registry import routes as registry
 from cohortium_web.pages.sign_in import account, demo, provider
 from cohortium_web.pages.sign_in import routes as sign_in
@@ -80,6 +82,8 @@ _ROUTED = (
     home,
     registry,
     rates,
+    outreach,
+    reconciliation,
     pseudonymised,
     aggregates,
     patient,

@@ -219,7 +219,7 @@ class Asking:
     def answer(self, table: Table, template: str, **view: object) -> Response:
         """A page around a table, or the table alone as CSV or JSON when the address asks for it."""
         asked = table.asked(self.request)
-        if self.request.query_params.get("format") == "csv":
+        if self.request.query_params.get("format") == "csv" and not asked.csv_at:
             return as_csv(asked)
         if asked.has_json and self.request.query_params.get("format") == "json":
             return as_json(asked)

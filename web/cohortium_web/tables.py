@@ -73,7 +73,8 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table with its rows in order. `name` is the file's name as CSV; `empty` what stands where there are no rows;
-    `foot` holds rows that stay below the others however they are sorted; `has_json`: whether it is given as JSON too.
+    `foot` holds rows that stay below the others however they are sorted; `has_json`: whether it is given as JSON too;
+    `csv_at`: the route that gives it as CSV, where taking it away is an action of its own.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Table:
     order: str = ""
     foot: Sequence[Sequence[Cell]] = ()
     has_json: bool = False
+    csv_at: str = ""
 
     def asked(self, request: Request) -> Table:
         """The table sorted as the address asks; an unknown column leaves it as it is."""
@@ -113,7 +115,7 @@ class Table:
     @property
     def csv_link(self) -> str:
         """Where the same rows are as CSV."""
-        return self._link("csv")
+        return self._link("csv") if not self.csv_at else self._sorted(self.csv_at)
 
     @property
     def json_link(self) -> str:
@@ -121,8 +123,12 @@ class Table:
         return self._link("json")
 
     def _link(self, form: str) -> str:
+        return self._sorted("", f"format={form}")
+
+    def _sorted(self, at: str, *more: str) -> str:
+        """An address of the rows as they are shown."""
         sorting = urlencode({"sort": self.sorted_by, "order": self.order}) if self.sorted_by else ""
-        return "?" + "&".join(part for part in (self.query, sorting, f"format={form}") if part)
+        return f"{at}?" + "&".join(part for part in (self.query, sorting, *more) if part)
 
 
 def as_csv(table: Table) -> Response:

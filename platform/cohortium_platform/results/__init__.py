@@ -5,7 +5,7 @@ Here: writing and committing them, and reading them for pages. Not here: working
 
 from cohortium_platform.results.former import Former, evaluated_packs, former_results
 from cohortium_platform.results.models import Evaluation, ResultFileRow
-from cohortium_platform.results.reader import ListPage, ListQuery, ListRow, RegistryResults, ResultReader
+from cohortium_platform.results.reader import Adjusted, ListPage, ListQuery, ListRow, RegistryResults, ResultReader
 from cohortium_platform.results.store import (
     STATUS_CODES,
     Count,
@@ -21,6 +21,7 @@ from cohortium_platform.results.store import (
 
 __all__ = [
     "STATUS_CODES",
+    "Adjusted",
     "Count",
     "Evaluated",
     "Evaluation",

@@ -27,7 +27,7 @@ from cohortium_platform.results.store import STATUS_CODES, Count, ResultKind, Re
 from cohortium_plugins.model import Status
 from cohortium_plugins.record import Result
 
-__all__ = ["ListPage", "ListQuery", "ListRow", "RegistryResults", "ResultReader"]
+__all__ = ["Adjusted", "ListPage", "ListQuery", "ListRow", "RegistryResults", "ResultReader"]
 
 _STATUSES = {number: status for status, number in STATUS_CODES.items()}
 
@@ -73,6 +73,17 @@ class ListPage:
 
     rows: Sequence[ListRow]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """Somebody whom an adjustment takes out of one measure's QOF rate: which one, and when the measure fell due."""
+
+    patient_id: int
+    practice: str
+    indicator: str
+    adjustment: str
+    due_date: dt.date | None
 
 
 class ResultReader:
@@ -148,6 +159,13 @@ _COUNTS = f"""
     SELECT practice, indicator, index_date, status, closed, people {_SCOPED}
     WHERE $indicator IS NULL OR indicator = $indicator ORDER BY ALL
 """
+_ADJUSTED = """
+    {} WHERE status = 'excluded' AND list_contains($practices, practice)
+    AND ($indicator IS NULL OR indicator = $indicator)
+"""
+_ADJUSTED_ROWS = (
+    "SELECT patient_id, practice, indicator, adjustment, due_date {} ORDER BY ALL LIMIT $limit OFFSET $offset"
+)
 _ONLY_TABLE = "only_patients"
 """Those whom results are narrowed to, as a table of the cursor for one query: as a parameter, every query would take a
 hundred thousand numbers apart anew."""
@@ -289,6 +307,24 @@ class RegistryResults:
                 "list[tuple[str, str, dt.date, str, bool | None, int]]", rows
             )
         ]
+
+    def adjusted(self, query: ListQuery) -> tuple[Sequence[Adjusted], int]:
+        """A page of the people whom an adjustment takes out of a QOF rate, a row a measure, of a query's practices and
+        indicator; and how many rows there are. Nobody leaves this list by being exempted.
+        """
+        parameters = {
+            **self._scopes[ResultKind.RESULTS],
+            "practices": sorted(self.practices if query.practices is None else query.practices & self.practices),
+            "indicator": query.indicator,
+            "limit": query.limit,
+            "offset": query.offset,
+        }
+        if query.indicator is not None:
+            _position(self.evaluation.indicators, query.indicator, "indicator")
+        matching = _ADJUSTED.format(self._scoped)
+        total = cast("int", self._reader.rows(_TOTAL.format(matching), parameters)[0][0])
+        rows = self._reader.rows(_ADJUSTED_ROWS.format(matching), parameters)
+        return [Adjusted(*cast("tuple[int, str, str, str, dt.date | None]", row)) for row in rows], total
 
     def split_counts(
         self, indicator: str, stratifiers: Sequence[str]

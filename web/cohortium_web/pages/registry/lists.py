@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import ceil
 
 from cohortium_platform import identities
 from cohortium_platform.errors import BadInput
 from cohortium_platform.identities import Identity
 from cohortium_platform.results import ListPage, ListQuery, ListRow
 from cohortium_plugins.model import Status
+from cohortium_web.pages.paging import PAGE_ROWS, PageOf
 from cohortium_web.pages.references import PatientReferences
 from cohortium_web.pages.registry.filters import Filters
 from cohortium_web.pages.registry.form import practices_of
@@ -20,11 +20,9 @@ from cohortium_web.pages.registry.searches import found_by, text_of
 from cohortium_web.pages.registry.views import Chip, GroupHead, IndicatorHead, Paging, Row, Tile, TileRow
 from cohortium_web.words import STATUSES
 
-__all__ = ["PAGE_ROWS", "ListedPage", "list_page", "tile_columns"]
+__all__ = ["ListedPage", "list_page", "tile_columns"]
 
-PAGE_ROWS = 50
 _MOST_CHIPS = 2
-_NEAR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +71,7 @@ class ListedPage:
 
     def paging(self, action: str) -> Paging:
         """Where this page stands among all."""
-        total, number = self.page.total, self.filters.page
-        last = max(1, ceil(total / PAGE_ROWS))
-        shown = {1, last, *range(number - _NEAR, number + _NEAR + 1)} & set(range(1, last + 1))
-        pages: list[tuple[int | None, str]] = []
-        for page in sorted(shown):
-            if pages and page - 1 not in shown:
-                pages.append((None, ""))
-            pages.append((page, self.filters.on_page(page).at(action)))
-        return Paging(
-            first=self.query.offset + 1,
-            last=self.query.offset + len(self.page.rows),
-            total=total,
-            number=number,
-            pages=pages,
-            previous=self.filters.on_page(number - 1).at(action) if number > 1 else "",
-            next=self.filters.on_page(number + 1).at(action) if number < last else "",
-        )
+        return PageOf(self.page.total, self.filters.page).paging(lambda page: self.filters.on_page(page).at(action))
 
     def _row(self, row: ListRow) -> Row:
         overdue = [each for each in self.registry.indicators if row.statuses.get(each.name) is Status.OVERDUE]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -18,9 +18,12 @@ from cohortium_web.definitions import Registered
 from cohortium_web.pages.registry.views import RecordsTo, Tab
 from cohortium_web.words import plural
 
-__all__ = ["OpenedRegistry", "open_practices", "open_registry", "source_name"]
+__all__ = ["OpenedRegistry", "left_in", "open_practices", "open_registry", "source_name"]
 
-_TABS = (("Patients", ""), ("Tiles", "tiles/"), ("Measures", "measures/"), ("Rates", "rates/"))
+_TABS = (
+    ("Patients", ""), ("Tiles", "tiles/"), ("Measures", "measures/"), ("Rates", "rates/"), ("Outreach", "outreach/"),
+)  # fmt: skip
+_RECONCILIATION = ("Reconciliation", "reconciliation/")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,9 @@ class OpenedRegistry:
 
     def tabs(self, current: str) -> Sequence[Tab]:
         """The ways to look at it."""
-        return [Tab(title, self.path + where, where == current) for title, where in _TABS]
+        has_reference = any(cohort.reference is not None for cohort in self.registered.definition.cohorts)
+        tabs = (*_TABS, _RECONCILIATION) if has_reference else _TABS
+        return [Tab(title, self.path + where, where == current) for title, where in tabs]
 
     def scope(self, people: int) -> str:
         """How many people of how many practices, and which practices have no results yet."""
@@ -112,8 +117,7 @@ def open_registry(asking: Asking, pack: str) -> OpenedRegistry:
 def open_practices(asking: Asking, registered: Registered, reach: Reach) -> OpenedRegistry:
     """Open a registry for a reach that was decided, narrowed to the patients that its decision leaves in."""
     with asking.timed("results"):
-        root, tenant = asking.site.settings.store_root, asking.who.tenant_id
-        store = ResultStore(root, tenant)
+        store = ResultStore(asking.site.settings.store_root, asking.who.tenant_id)
         try:
             results = RegistryResults(asking.session, asking.site.results, store, registered.pack.id, reach.practices)
         except NotFound:
@@ -121,20 +125,26 @@ def open_practices(asking: Asking, registered: Registered, reach: Reach) -> Open
                 "This registry has nothing to show at the moment.",
                 "It was never worked out for these practices, or is being worked out anew. Look again in a while.",
             ) from None
-        if reach.decision.obligations & OF_PATIENTS:
-            scope = PatientScope(
-                asking.session,
-                RecordStore(root, tenant),
-                asking.site.results.cursor(),
-                snapshot_current(asking.session),
-                asking.who.organisation,
-                asking.on,
-            )
-            left = patients_left_in(scope, reach.decision.obligations, results.members())
-            if left is not None:
-                windowed = [i.name for i in registered.definition.indicators if i.due is not None and i.renews is None]
-                results = results.narrowed(left, windowed)
+        left = left_in(asking, reach, results.members)
+        if left is not None:
+            windowed = [i.name for i in registered.definition.indicators if i.due is not None and i.renews is None]
+            results = results.narrowed(left, windowed)
     return OpenedRegistry(asking, registered, results, reach.practices)
+
+
+def left_in(asking: Asking, reach: Reach, patients: Callable[[], Sequence[int]]) -> Collection[int] | None:
+    """Which of these patients a reach's decision leaves in: None for all of them."""
+    if not reach.decision.obligations & OF_PATIENTS:
+        return None
+    scope = PatientScope(
+        asking.session,
+        RecordStore(asking.site.settings.store_root, asking.who.tenant_id),
+        asking.site.results.cursor(),
+        snapshot_current(asking.session),
+        asking.who.organisation,
+        asking.on,
+    )
+    return patients_left_in(scope, reach.decision.obligations, patients())
 
 
 def _by_source(asking: Asking, days: Mapping[tuple[str, str], date]) -> Sequence[RecordsTo]:
