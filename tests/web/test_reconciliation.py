@@ -38,7 +38,7 @@ def place(make_registry, hand_made):
             patient(302, "Longago", [(cancer, date(2003, 3, 31))]),
             patient(303, "Mover", [(cancer, date(2020, 1, 15))], left=date(2025, 11, 29)),
             patient(304, "Departed", [(cancer, date(2020, 1, 15))], died=date(2025, 11, 30)),
-            patient(305, "Decliner", [(cancer, date(2020, 1, 15)), (PLAN_DECLINED, date(2025, 11, 1))]),
+            patient(305, "Decliner", [(hand_made.LYMPHOMA, date(2020, 1, 15)), (PLAN_DECLINED, date(2025, 11, 1))]),
         ]
     )
 
