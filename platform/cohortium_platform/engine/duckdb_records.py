@@ -13,6 +13,8 @@ together. Here: the statements, which are the same for every definition. Not her
     rows_<table>       codelist, pid, rid (in the order of the rows), date, the table's columns, category, groups
 """
 
+# Longer than 400 lines because the statements follow one another, each reading the tables of those before it.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
