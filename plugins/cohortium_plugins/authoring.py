@@ -61,16 +61,12 @@ def Parameter(name: str, default: Scalar, *, title: str, choices: Sequence[Scala
     parameter = definition.Parameter(name, title, default, tuple(choices), kind)
     series = language.wrap(nodes.ParameterValue(name, kind))
     places.note("parameter", name)
-    _declared[name] = parameter
+    declared.note("parameter", name, parameter)
     return series
 
 
-_declared: dict[str, definition.Parameter] = {}
-
-
-def declared_parameters() -> Mapping[str, definition.Parameter]:
-    """Give the parameters declared so far in this process, by name; a pack takes those that its rules use."""
-    return _declared
+declared: places.Noted[definition.Parameter] = places.Noted()
+"""The parameters declared so far in this process, each pack's apart; a pack takes those that its rules use."""
 
 
 @known_arguments

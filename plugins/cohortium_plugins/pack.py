@@ -77,7 +77,8 @@ class Pack:
         check_names(definition)
         check_templates(definition, templates or {})
         used = sorted({n.name for n in nodes.walk(*definition.roots()) if isinstance(n, nodes.ParameterValue)})
-        parameters: tuple[Parameter, ...] = tuple(authoring.declared_parameters()[name] for name in used)
+        found = (authoring.declared.find("parameter", name) for name in used)
+        parameters = tuple(parameter for parameter in found if parameter is not None)
         return cls(
             id=id,
             version=version,
@@ -110,6 +111,12 @@ def _unused(used: Collection[str]) -> tuple[Parameter, ...]:
     def is_own(file: PurePath) -> bool:
         return builder.parent in file.parents if builder.name == "__init__.py" else file == builder
 
-    declared = authoring.declared_parameters()
-    found = {name: places.noted("parameter", name) for name in declared if name not in used}
-    return tuple(declared[name] for name, place in found.items() if place is not None and is_own(PurePath(place.file)))
+    found = [
+        parameter
+        for name in authoring.declared.names("parameter")
+        if name not in used
+        and (place := places.noted("parameter", name)) is not None
+        and is_own(PurePath(place.file))
+        and (parameter := authoring.declared.find("parameter", name)) is not None
+    ]
+    return tuple(found)

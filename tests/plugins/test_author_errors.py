@@ -129,6 +129,26 @@ def test_a_pack_knows_the_lines_of_its_parts_and_what_it_does_not_use(tmp_path):
     assert [parameter.name for parameter in pack.unused] == ["spare"]
 
 
+def test_packs_may_use_the_same_names(tmp_path):
+    """Each keeps its own parameter and its own lines, whichever was read first."""
+    packs, files = [], []
+    for number, length in enumerate((6, 24)):
+        folder = tmp_path / f"pack{number}"
+        folder.mkdir()
+        text = (
+            "\n" * number + f"often = Parameter('interval', months({length}), title='T', choices=[months({length})])\n"
+            "again = Indicator('i', title='I', cohort=people, met=done, every=often, source='x')\n"
+            "built = lambda: build(again)"
+        )
+        files.append(runpy.run_path(str(written(folder, text))))
+    packs = [file["built"]() for file in files]
+    assert [pack.definition.parameters[0].default for pack in packs] == [months(6), months(24)]
+    lines = [pack.places["parameter", "interval"].line for pack in packs]
+    assert lines == [FIRST_LINE, FIRST_LINE + 1]
+    assert lines == [pack.places["indicator", "i"].line - 1 for pack in packs]
+    assert [pack.unused for pack in packs] == [(), ()]
+
+
 # --- windows that can never hold ------------------------------------------------------------------------------------
 
 a = events("a")

@@ -13,6 +13,7 @@ from typing import cast
 
 import duckdb
 
+from cohortium_platform.engine.duckdb_kept_records import TABLES, KeptRecords
 from cohortium_platform.engine.duckdb_registrations import KeptRegistrations
 from cohortium_platform.engine.source import RecordSource
 from cohortium_platform.errors import NotFound, Unavailable
@@ -34,6 +35,10 @@ _ROWS = {
     "consultations": "SELECT date, NULL, NULL, NULL, NULL, kind, NULL, source, entry",
     "contacts": "SELECT date, NULL, NULL, NULL, NULL, kind, relationship, source, entry",
 }
+_KEPT = """
+    SELECT of, date, code, value, unit, episode, kind, relationship, source, entry FROM read_parquet($files)
+    WHERE patient_id = $patient ORDER BY ALL
+"""
 _FROM = " FROM read_parquet($files) WHERE patient_id = $patient AND practice = $practice ORDER BY ALL"
 
 
@@ -45,9 +50,10 @@ def load_record(
     *,
     extracts: Path | None = None,
 ) -> Record:
-    """Read a patient's rows at a practice; registrations from what evaluations have kept among `extracts`, if it is
-    there. Raises `NotFound` when the practice's records do not know the patient, and `Unavailable` when a file of the
-    practice cannot be read.
+    """Read a patient's rows at a practice, from what is kept in patient order among `extracts`, if it is there.
+
+    Raises `NotFound` when the practice's records do not know the patient, and `Unavailable` when a file of the practice
+    that is needed cannot be read.
     """
     try:
         return _load(cursor, source, practice, patient_id, extracts)
@@ -72,10 +78,8 @@ def _load(
     standing = source.standing(practice)
     registered = _registrations(cursor, source.registration_files([practice]), patient_id, extracts)
     rows: dict[str, tuple[Row, ...]] = {"registrations": tuple(registered)}
-    for table, columns in _ROWS.items():
-        paths = source.files(table, [practice])
-        listed = _rows(cursor, columns + _FROM, {**who, "files": list(paths)}) if paths else []
-        rows[table] = tuple(_row(item) for item in listed)
+    kept = None if extracts is None else _kept_rows(cursor, KeptRecords(extracts, source, practice), patient_id)
+    rows.update(_read_rows(cursor, source, practice, patient_id) if kept is None else kept)
     return Record(
         patient_id=patient_id,
         practice=practice,
@@ -90,10 +94,49 @@ def _load(
     )
 
 
-def find_practice(cursor: duckdb.DuckDBPyConnection, source: RecordSource, patient_id: int, on: dt.date) -> str:
+def _read_rows(
+    cursor: duckdb.DuckDBPyConnection, source: RecordSource, practice: str, patient_id: int
+) -> dict[str, tuple[Row, ...]]:
+    rows: dict[str, tuple[Row, ...]] = {}
+    for table, columns in _ROWS.items():
+        paths = source.files(table, [practice])
+        asked = {"patient": patient_id, "practice": practice, "files": list(paths)}
+        rows[table] = tuple(_row(item) for item in _rows(cursor, columns + _FROM, asked)) if paths else ()
+    return rows
+
+
+def _kept_rows(
+    cursor: duckdb.DuckDBPyConnection, kept: KeptRecords, patient_id: int
+) -> dict[str, tuple[Row, ...]] | None:
+    """Read them from the practice's one file in patient order; None when it is not there. One that cannot be read is
+    thrown away, and the next keeping makes it anew.
+    """
+    if not kept.is_made:
+        return None
+    try:
+        found = _rows(cursor, _KEPT, {"files": [kept.file], "patient": patient_id})
+    except duckdb.Error:
+        kept.discard()
+        return None
+    rows: dict[str, list[Row]] = {table: [] for table in TABLES}
+    for of, *item in found:
+        rows[TABLES[cast("int", of)]].append(_row(tuple(item)))
+    return {table: tuple(listed) for table, listed in rows.items()}
+
+
+def find_practice(
+    cursor: duckdb.DuckDBPyConnection,
+    source: RecordSource,
+    patient_id: int,
+    on: dt.date,
+    *,
+    extracts: Path | None = None,
+) -> str:
     """Give the practice where a patient was registered on a day, or the last one before it. Raises `NotFound`."""
     files = source.registration_files([])
-    spans = _spans(cursor, files, patient_id)
+    spans = None if extracts is None else _kept_spans(cursor, KeptRegistrations(extracts, files), patient_id)
+    if spans is None:
+        spans = _spans(cursor, files, patient_id)
     running = [(end is None or end >= on, start, practice) for practice, start, end in spans if start <= on]
     if not running:
         raise NotFound("No practice has that patient on this day.", "Check the tenant, the patient and the day.")

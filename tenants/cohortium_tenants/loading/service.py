@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from cohortium_platform.database import Database
+from cohortium_platform.engine.tasks import ask_to_keep
 from cohortium_platform.ingest.service import LoadOptions, load
 from cohortium_platform.ingest.target import LoadResult, LoadTarget
 from cohortium_platform.keys import KeyEncryption
@@ -35,8 +36,10 @@ def load_delivery(  # noqa: PLR0913, PLR0917 - a load names all that it stands o
     options: ImportOptions,
     how: LoadOptions,
 ) -> LoadResult:
-    """Load a delivery whole or not at all; with a new snapshot come the jobs that bring the tenant's published tables
-    and the results of its registries up to it. Raises what `ingest.service.load` raises.
+    """Load a delivery whole or not at all; with a new snapshot come the jobs that bring the tenant's published tables,
+    the results of its registries, and the records kept for patients' pages up to it.
+
+    Raises what `ingest.service.load` raises.
     """
     with database.tenant(tenant_id) as session:
         keys = open_keys(session, key_encryption)
@@ -47,6 +50,7 @@ def load_delivery(  # noqa: PLR0913, PLR0917 - a load names all that it stands o
         if result.snapshot is not None:
             ask_to_publish(session, how.requester.actor)
             ask_to_refresh(session, how.requester.actor)
+            ask_to_keep(session, how.requester.actor)
         if how.on_commit is not None:
             how.on_commit(session, result)
 

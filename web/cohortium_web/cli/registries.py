@@ -147,7 +147,7 @@ def explain_(  # noqa: PLR0913 - each is an option of the command
             day = parse_day(index_date) if index_date else source.records_to or dt.datetime.now(dt.UTC).date()
         wanted = _indicator(definition, indicator)
         with duckdb.connect() as connection:
-            practice = find_practice(connection, source, patient, day)
+            practice = find_practice(connection, source, patient, day, extracts=store.extracts)
             record = load_record(connection, source, practice, patient, extracts=store.extracts)
         with place.database.tenant(found_tenant.id) as session:
             keys = open_keys(session, place.key_encryption)
