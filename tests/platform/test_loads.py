@@ -443,6 +443,35 @@ def test_rows_in_another_order_and_form_are_the_same_delivery_as_far_as_it_matte
     assert again.unchanged
 
 
+@pytest.mark.parametrize(
+    "units",
+    [
+        ["kg", "it's", 'a"b', "", "\u00b5mol/l", "kg", None],
+        ["kg", "a\0b", None],
+        [f"unit {number}" for number in range(300)],
+        [None, None],
+    ],
+    ids=["odd letters", "a zero byte", "many", "none"],
+)
+def test_texts_of_parquet_are_kept_as_they_are_however_many_and_odd(loads, units, tmp_path):
+    rows = len(units)
+    columns = {
+        "local_id": ["1"] * rows,
+        "practice": ["A81001"] * rows,
+        "date": [date(2020, 1, 1)] * rows,
+        "code": [ASTHMA] * rows,
+        "value": [float(number) for number in range(rows)],
+        "unit": pa.array(units, pa.string()),
+        "episode": ["first", *[None] * (rows - 1)],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "events.parquet")
+    result = loads.load({"patients.csv": PATIENTS, "events.parquet": (tmp_path / "events.parquet").read_bytes()})
+    assert result.report.tables["events"].kept == rows
+    found = loads.rows("events", "value, unit, episode")
+    expected = [(float(number), unit or None, "first" if number == 0 else None) for number, unit in enumerate(units)]
+    assert sorted(found) == expected
+
+
 def test_a_new_delivery_replaces_its_practices_and_no_others(loads):
     loads.load({"patients.csv": PATIENTS, "events.csv": events(f"3,A81002,2020-01-01,{STROKE},,,")})
     kept = [file.path for file in loads.files(practices=["A81002"])]

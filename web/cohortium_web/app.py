@@ -45,6 +45,7 @@ from cohortium_web.pages.sign_in import account, demo, provider
 from cohortium_web.pages.sign_in import routes as sign_in
 from cohortium_web.pages.usage import routes as usage
 from cohortium_web.problems import handle_errors
+from cohortium_web.rehearsal import rehearse
 from cohortium_web.site import Site
 from cohortium_web.templating import ASSETS, STATIC, warm_up
 
@@ -131,6 +132,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(site.open)
         await to_thread.run_sync(warm_up)
+        await to_thread.run_sync(rehearse, site)
         _settle()
         yield
         gc.unfreeze()  # so that libraries find nothing left over at the end of the process

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.nodes import Call, Const, Name
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -80,9 +81,13 @@ def environment() -> Environment:
 
 
 def warm_up() -> None:
-    """Compile every template, so that no request pays for it."""
+    """Compile every template and read the static files that they name, so that no request pays for it."""
     for name in environment().list_templates(extensions=["html"]):
         environment().get_template(name)
+        source = (Path(__file__).parent / "templates" / name).read_text("utf-8")
+        for call in environment().parse(source).find_all(Call):
+            if isinstance(call.node, Name) and call.node.name == "static" and isinstance(call.args[0], Const):
+                static_url(call.args[0].value)
 
 
 @cache
