@@ -22,8 +22,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from cohortium_platform.engine.control import Cancellation, EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
-from cohortium_platform.engine.duckdb_running import EngineSettings
+from cohortium_platform.engine.duckdb_kept_records import KeptRecords
+from cohortium_platform.engine.duckdb_running import Running, lend
 from cohortium_platform.engine.evaluated import Kind
 from cohortium_platform.engine.explain import load_record
 from cohortium_plugins.dates import add
@@ -106,6 +108,11 @@ def test_explain(bench_records, pack_definition) -> None:
     with evaluate(rules, records, [practice], [INDEX_DATE], settings=EngineSettings(threads=THREADS)) as tables:
         patients = tables.fetch(Kind.LIST).column("patient_id").to_pylist()[:40]
     spent: dict[str, list[float]] = {"from disk": [], "one indicator": [], "all statuses": []}
+    kept = KeptRecords(records.extracts, records, practice)
+    if not kept.is_made:
+        lent = lend(EngineSettings(threads=1))
+        kept.make(Running(lent.connection, Cancellation()))
+        lent.close()
     with duckdb.connect(config={"threads": THREADS}) as connection:
         connection.execute("SET parquet_metadata_cache = true").fetchall()
         load_record(connection, records, practice, patients[0], extracts=records.extracts)

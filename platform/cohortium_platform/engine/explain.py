@@ -109,12 +109,14 @@ def _kept_rows(
     cursor: duckdb.DuckDBPyConnection, kept: KeptRecords, patient_id: int
 ) -> dict[str, tuple[Row, ...]] | None:
     """Read them from the practice's one file in patient order; None when it is not there. One that cannot be read is
-    thrown away, and the next keeping makes it anew.
+    thrown away, and made anew after the next load of any practice.
     """
     if not kept.is_made:
         return None
     try:
         found = _rows(cursor, _KEPT, {"files": [kept.file], "patient": patient_id})
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):  # nothing is wrong with the file
+        return None
     except duckdb.Error:
         kept.discard()
         return None
