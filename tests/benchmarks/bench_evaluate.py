@@ -37,7 +37,8 @@ from .conftest import INDEX_DATE, THREADS, BenchRecords
 
 MONTH_ENDS = [day for n in range(24) if (day := add(INDEX_DATE, Duration(-n, Unit.MONTHS))) is not None]
 MEMORY = os.environ.get("BENCH_MEMORY", "3GB")
-LIMITS = ("4GB", "2GB", "1GB", "500MB")
+LIMITS = (("4GB", 1), ("2GB", 1), ("1GB", 1), ("500MB", 1), ("3GB", 24))
+"""Limits of memory, and for how many month ends."""
 
 
 def timed(work: Callable[[], object], times: int) -> float:
@@ -134,12 +135,12 @@ def test_explain(bench_records, pack_definition) -> None:
               f"95 of 100 below {ordered[int(len(ordered) * 0.95)] * 1000:6.1f} ms")  # fmt: skip
 
 
-@pytest.mark.parametrize("limit", LIMITS)
-def test_memory(bench_records, limit) -> None:
+@pytest.mark.parametrize(("limit", "months"), LIMITS)
+def test_memory(bench_records, limit, months) -> None:
     """Each limit in a process of its own, whose peak is that of the evaluation."""
     program = Path(__file__).with_name("evaluate_alone.py")
-    asked = {"folder": str(bench_records.folder), "memory": limit, "threads": THREADS}
+    asked = {"folder": str(bench_records.folder), "memory": limit, "threads": THREADS, "months": months}
     done = subprocess.run([sys.executable, program, json.dumps(asked)], capture_output=True, text=True, check=False)
     said = done.stdout.strip() or done.stderr.strip().splitlines()[-1]
-    print(f"\n  --memory-limit {limit:>6}: {said}")
+    print(f"\n  --memory-limit {limit:>6}, {months:2} month ends: {said}")
     assert done.returncode == 0

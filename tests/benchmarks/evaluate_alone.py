@@ -1,6 +1,7 @@
 """One evaluation of the cancer care pack in a process of its own, which says how long it took and its most memory.
 
-Started by `bench_evaluate.py`, with a JSON document of the records' folder, the memory limit and the threads.
+Started by `bench_evaluate.py`, with a JSON document of the records' folder, the memory limit, the threads and how many
+month ends.
 """
 # ruff: noqa: T201 - its output is its answer
 
@@ -16,6 +17,8 @@ from cohortium_pack_cancer_care import indicator_packs
 from cohortium_platform.engine.duckdb import evaluate
 from cohortium_platform.engine.duckdb_running import EngineSettings
 from cohortium_platform.engine.evaluated import Kind
+from cohortium_plugins.dates import add
+from cohortium_plugins.model import Duration, Unit
 from cohortium_plugins.model.serialise import bind
 
 
@@ -37,7 +40,8 @@ def main() -> None:
     before = most_memory()
     began = time.perf_counter()
     rules = bind(indicator_packs()[0].definition)
-    with evaluate(rules, records, records.practices, [shared.INDEX_DATE], settings=settings) as tables:
+    days = [add(shared.INDEX_DATE, Duration(-months, Unit.MONTHS)) for months in range(asked["months"])]
+    with evaluate(rules, records, records.practices, days, settings=settings) as tables:
         rows = tables.fetch(Kind.RESULTS).num_rows
     seconds = time.perf_counter() - began
     peak = most_memory()

@@ -4,13 +4,14 @@ itself."""
 import dataclasses
 import threading
 from datetime import date
+from functools import partial
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cohortium_platform.engine import duckdb_frames, duckdb_series
+from cohortium_platform.engine import duckdb_frames, duckdb_parts, duckdb_series
 from cohortium_platform.engine.candidates import needed_rows
 from cohortium_platform.engine.checks import check
 from cohortium_platform.engine.control import Cancellation, EngineSettings
@@ -190,7 +191,7 @@ def many_records():
     return [a_record(n, f"Y{n % 4}", events=tuple(rows[n % 7 :: 1 + n % 5])) for n in range(400)]
 
 
-def test_threads_files_and_groupings_leave_no_trace(tmp_path, monkeypatch):
+def test_threads_and_files_leave_no_trace(tmp_path):
     weigh = Indicator(
         "mean", title="", cohort=people, met=events("weight").exists, shows=[events("weight").mean], source="x"
     )
@@ -199,13 +200,64 @@ def test_threads_files_and_groupings_leave_no_trace(tmp_path, monkeypatch):
     source = record_files(many_records(), tmp_path)
     scattered = RecordFiles({table: _scattered(path, tmp_path) for table, (path,) in source.tables.items()})
     found = []
-    for threads, files, joins in ((1, source, 1), (4, source, 1000), (3, scattered, 2)):
-        monkeypatch.setattr("cohortium_platform.engine.duckdb._SECONDS_A_JOIN", joins / 1e6)
+    for threads, files in ((1, source), (4, source), (3, scattered)):
         days = [date(2025, 1, 31), TODAY]
         with evaluate(rules, files, practices, days, settings=EngineSettings(threads=threads)) as tables:
             found.append([tables.fetch(kind) for kind in Kind])
     assert found[0] == found[1] == found[2]
     assert found[0][0].num_rows > 500
+
+
+def test_parts_give_what_one_piece_gives(tmp_path, monkeypatch):
+    source, practices = record_files(many_records(), tmp_path), [f"Y{n}" for n in range(4)]
+    days, found = [date(2025, 1, 31), TODAY], []
+    for at_once in (duckdb_parts._AT_ONCE, 1, 2 * 2 * duckdb_parts._MEMBERS_A_PRACTICE):
+        monkeypatch.setattr(duckdb_parts, "_AT_ONCE", at_once)
+        limits, told = EngineSettings(threads=2, memory_limit="1.5GB"), []
+        tell = partial(_note, told)
+        with evaluate(definition(), source, practices, days, settings=limits, progress=tell) as tables:
+            found.append([tables.fetch(kind) for kind in Kind])
+        assert told[-1][0] == 1.0
+        assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
+    assert found[0] == found[1] == found[2]
+    assert found[0][0].num_rows > 400
+
+
+def _note(told, fraction, step):
+    told.append((fraction, step))
+
+
+def test_practices_are_divided_in_their_order():
+    practices = [f"Y{n:02}" for n in range(50)]
+    assert duckdb_parts.parts_of(practices[:20], 1, 2, anyone=False) == [practices[:20]]
+    assert duckdb_parts.parts_of(practices, 1, 2, anyone=False) == [practices[:25], practices[25:]]
+    many = duckdb_parts.parts_of(practices, 24, 2, anyone=True)
+    assert many == [[practice] for practice in practices]
+    some = duckdb_parts.parts_of(practices, 12, 2, anyone=False)
+    assert [practice for part in some for practice in part] == practices
+
+
+@pytest.mark.parametrize(
+    ("whole", "share"), [("3GB", "1.500GB"), ("500 MB", "250.000MB"), ("80%", "40.000%"), (None, None)]
+)
+def test_parts_share_the_memory_that_all_may_use(whole, share):
+    part = duckdb_parts.settings_of_part(EngineSettings(4, whole), 2)
+    assert (part.threads, part.memory_limit) == (1, share)
+
+
+def test_what_stops_one_part_stops_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(duckdb_parts, "_AT_ONCE", 1)
+    source, practices = record_files(many_records(), tmp_path), [f"Y{n}" for n in range(4)]
+    stopped = Cancellation()
+    stopped.cancel()
+    with pytest.raises(Cancelled):
+        evaluate(definition(), source, practices, [TODAY], settings=EngineSettings(threads=2), cancellation=stopped)
+
+    def refuse(_fraction, _step):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        evaluate(definition(), source, practices, [TODAY], settings=EngineSettings(threads=2), progress=refuse)
 
 
 def _scattered(path, folder):

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cohortium_platform.engine import duckdb_compile
 from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
 from cohortium_platform.engine.evaluated import Kind
@@ -468,15 +467,10 @@ def tried(examples, share=1):
     seed=st.integers(0, 2**32),
     patients=st.sampled_from([40, 40, 40, 5, 1]),
     index_dates=st.lists(st.sampled_from(INDEX_DATES), min_size=1, max_size=3, unique=True),
-    joins=st.sampled_from([None, 1, 1000]),
 )
-def test_engines_agree(definition, seed, patients, index_dates, joins, folder):
-    weigh = duckdb_compile.Program.everything
-    with pytest.MonkeyPatch.context() as patch:
-        if joins is not None:
-            patch.setattr(duckdb_compile.Program, "everything", lambda self, _: weigh(self, joins))
-        records, days = some_records(seed, patients), sorted(index_dates)
-        assert_agree(definition, records, days, by_duckdb(definition, records, days, folder))
+def test_engines_agree(definition, seed, patients, index_dates, folder):
+    records, days = some_records(seed, patients), sorted(index_dates)
+    assert_agree(definition, records, days, by_duckdb(definition, records, days, folder))
 
 
 @pytest.mark.xdist_group("spark")

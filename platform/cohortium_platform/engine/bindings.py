@@ -21,10 +21,9 @@ __all__ = ["Binding", "Bindings"]
 
 @dataclass(slots=True)
 class Binding:
-    """An expression, the stage in which it can be worked out, and whether it must stay a column of its own."""
+    """An expression, and whether it must stay a column of its own."""
 
     expression: Sql
-    stage: int
     fixed: bool = False
 
 
@@ -37,50 +36,51 @@ class Bindings:
     def __contains__(self, name: str) -> bool:
         return name in self._made
 
-    def define(self, name: str, expression: Sql, stage: int = 0, *, fixed: bool = False) -> None:
+    def define(self, name: str, expression: Sql) -> None:
         """Give a name to an expression."""
-        self._made[name] = Binding(expression, stage, fixed)
+        self._made[name] = Binding(expression)
 
     def fix(self, name: str) -> None:
         """Keep an expression a column of its own, even if it is used once: where it is used would work it out anew."""
         if name in self._made:
             self._made[name].fixed = True
 
-    def stage(self, name: str) -> int:
-        """Give the stage in which a name is known; columns of the source are known in stage 0."""
-        return self._made[name].stage if name in self._made else 0
-
-    def needed(self, wanted: Iterable[str], stage: int) -> tuple[list[str], list[str]]:
-        """Give what must be worked out in a stage to have the wanted names, parts first; and the names that it takes
-        from before.
-        """
+    def needed(self, wanted: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Give what must be worked out to have the wanted names, parts first; and the columns that it is made of."""
         here: dict[str, None] = {}
-        before: dict[str, None] = {}
+        given: dict[str, None] = {}
         stack = [(name, False) for name in reversed(list(wanted))]
         while stack:
             name, opened = stack.pop()
             binding = self._made.get(name)
-            if binding is None or binding.stage < stage:
-                before[name] = None
+            if binding is None:
+                given[name] = None
             elif opened:
                 here[name] = None
             elif name not in here:
                 stack.append((name, True))
                 stack.extend((column.name, False) for column in sql.columns_in(binding.expression))
-        return list(here), list(before)
+        return list(here), list(given)
 
-    def select(self, wanted: Collection[str], stage: int, source: exp.Select, given: Collection[str]) -> exp.Select:
-        """Write the SELECT that gives the wanted names (and the given ones), worked out from a source."""
-        here, _ = self.needed(wanted, stage)
+    def select(self, wanted: Collection[str], source: exp.Select, given: Collection[str]) -> exp.Select:
+        """Write the SELECT that gives the wanted names (and the given ones), made from a source. Each level passes on
+        what a later one looks at and no more: a name that nobody looks at costs as much to plan as one that does.
+        """
+        here, _ = self.needed(wanted)
         expressions = self._inlined(here, wanted)
         levels = _levels(expressions)
         keep = dict.fromkeys([*given, *wanted])
+        asked = [dict.fromkeys(c.name for name in level for c in sql.columns_in(expressions[name])) for level in levels]
         query = source
         for number, level in enumerate(levels):
-            made = [sql.aliased(expressions[name], name) for name in level]
-            last = number == len(levels) - 1
-            passed: list[Sql] = [sql.column(name) for name in keep if name not in level] if last else [exp.Star()]
-            query = sql.select([*passed, *made], query)
+            later = {name for names in levels[number:] for name in names}
+            looked_at = (
+                keep
+                if number == len(levels) - 1
+                else {**dict.fromkeys(n for a in asked[number + 1 :] for n in a), **keep}
+            )
+            passed: list[Sql] = [sql.column(name) for name in looked_at if name not in later]
+            query = sql.select([*passed, *(sql.aliased(expressions[name], name) for name in level)], query)
         return query
 
     def _inlined(self, names: list[str], wanted: Collection[str]) -> dict[str, Sql]:

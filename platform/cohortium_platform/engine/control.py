@@ -39,12 +39,12 @@ class Interruptible(Protocol):
 
 
 class Cancellation:
-    """Lets another thread stop an evaluation: the statement that runs is interrupted, and no other begins."""
+    """Lets another thread stop an evaluation: the statements that run are interrupted, and no other begins."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._cancelled = False
-        self._running: Interruptible | None = None
+        self._running: list[Interruptible] = []
 
     @property
     def cancelled(self) -> bool:
@@ -55,16 +55,16 @@ class Cancellation:
         """Ask it to stop."""
         with self._lock:
             self._cancelled = True
-            if self._running is not None:
-                self._running.interrupt()
+            for running in self._running:
+                running.interrupt()
 
     @contextmanager
     def watching(self, running: Interruptible) -> Iterator[None]:
         """Interrupt this when asked to, for the length of the block."""
         with self._lock:
-            self._running = running
+            self._running.append(running)
         try:
             yield
         finally:
             with self._lock:
-                self._running = None
+                self._running.remove(running)

@@ -1,13 +1,12 @@
 """The DuckDB engine: runs a plan over a source of records.
 
 First the few rows that membership needs, for whoever could be a member; then everything else, for members only. All
-index dates go in one pass. Not here: what the statements say (`duckdb_records`, `duckdb_program`, `duckdb_status`).
+index dates go in one pass. Not here: what the statements say (`duckdb_records`, `duckdb_compile`, `duckdb_status`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +16,14 @@ import pyarrow as pa
 
 from cohortium_platform.engine import duckdb_records as records
 from cohortium_platform.engine.control import Cancellation, EngineSettings, Progress
-from cohortium_platform.engine.duckdb_compile import FETCHED, Program, Work, compiled
+from cohortium_platform.engine.duckdb_compile import FETCHED, LISTS, Program, Work, compiled
 from cohortium_platform.engine.duckdb_extracts import EXTRACTED, Extracts
+from cohortium_platform.engine.duckdb_parts import PartedTables, parts_of, settings_of_part, workers_of
 from cohortium_platform.engine.duckdb_registrations import KeptRegistrations
+from cohortium_platform.engine.duckdb_results import unfolded
+from cohortium_platform.engine.duckdb_rows import Lists
 from cohortium_platform.engine.duckdb_running import Lent, Running, lend
-from cohortium_platform.engine.evaluated import Kind
-from cohortium_platform.engine.plan import Section
+from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
 from cohortium_platform.engine.source import FRAME_TABLES, RecordSource
 from cohortium_platform.errors import BadInput
 from cohortium_plugins.model.definition import Definition
@@ -30,11 +31,7 @@ from cohortium_plugins.model.nodes import Rows
 
 __all__ = ["DuckdbTables", "evaluate"]
 
-_SECONDS_A_JOIN, _SECONDS_A_ROW, _COLUMNS_AN_AGGREGATE = 3e-3, 1e-8, 3
-"""What a grouping and join costs however few rows it has, what one column costs a row, and how many columns are taken
-from a frame: measured on two cores, and only the balance between them matters."""
-
-_FEW_PRACTICES = 8
+_FEW_PRACTICES = 24
 """The files of registrations of so many practices are opened faster than the one of everyone is read."""
 
 _FEW = 2_000
@@ -52,7 +49,10 @@ class DuckdbTables:
 
     def fetch(self, kind: Kind) -> pa.Table:
         """Give a table's rows, sorted by practice, patient and index date, then in the order of the definition."""
-        asked = [self._last_date] if kind is Kind.LIST else []
+        found = self._fetch(kind, [self._last_date] if kind is Kind.LIST else [])
+        return unfolded(found, self._work.told) if kind is Kind.RESULTS else found
+
+    def _fetch(self, kind: Kind, asked: Sequence[object]) -> pa.Table:
         if not self.few:
             return self._running.table(self._work.queries[kind], asked)
         self._running.run(self._work.kept[kind], asked)  # the query itself would be planned twice
@@ -84,7 +84,7 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     cancellation: Cancellation | None = None,
     outlook: bool = False,
     settled: pa.Table | None = None,
-) -> DuckdbTables:
+) -> EvaluatedTables:
     """Evaluate a bound definition for the patients of some practices at several index dates. With `outlook`, results
     and lists have the column `evaluated.MAY_CHANGE`. People who are `settled` (practice, patient_id) are left out.
 
@@ -92,46 +92,90 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     """
     if not practices or not index_dates:
         raise BadInput("An evaluation needs at least one practice and one index date.")
-    cancellation = cancellation or Cancellation()
-    lent = lend(settings or EngineSettings())
-    try:
-        with cancellation.watching(lent.connection):
-            run = _Evaluation(lent, cancellation, source, sorted(set(practices)), sorted(set(index_dates)))
-            run.outlook, run.settled = outlook, settled
-            run.extracts = None if settings is None else settings.extracts
-            return run.evaluate(definition, progress or (lambda _fraction, _step: None))
-    except BaseException:
-        lent.close()
-        raise
+    cancellation, settings = cancellation or Cancellation(), settings or EngineSettings()
+    practices, days = sorted(set(practices)), sorted(set(index_dates))
+    program = _program(definition, source, practices, days, outlook=outlook)
+    progress = progress or (lambda _fraction, _step: None)
+
+    def run(some: Sequence[str], limits: EngineSettings, stop: Cancellation, tell: Progress) -> DuckdbTables:
+        lent = lend(limits)
+        try:
+            with stop.watching(lent.connection):
+                one = _Evaluation(lent, Running(lent.connection, stop, keep=some is practices), source, some, days)
+                one.outlook, one.settled, one.extracts = outlook, settled, limits.extracts
+                return one.evaluate(program, tell)
+        except BaseException:
+            lent.close()
+            raise
+
+    workers = workers_of(settings)
+    parts = parts_of(practices, len(days), workers, anyone=program.plan.needed is None)
+    if len(parts) == 1:
+        return run(practices, settings, cancellation, progress)
+    limits = settings_of_part(settings, min(workers, len(parts)))
+    _keep_registrations(settings, source, practices)
+
+    def part(
+        some: Sequence[str], kinds: Collection[Kind], stop: Cancellation, tell: Progress
+    ) -> Mapping[Kind, pa.Table]:
+        with run(some, limits, stop, tell) as tables:
+            return {kind: tables.fetch(kind) for kind in kinds}
+
+    return PartedTables(parts, part, workers, cancellation, progress)
+
+
+def _program(
+    definition: Definition, source: RecordSource, practices: Sequence[str], days: Sequence[date], *, outlook: bool
+) -> Program:
+    """Compile for all practices, whose parts are then told alike."""
+    standings = [source.standing(practice) for practice in practices]
+    missing = frozenset(table for standing in standings for table in standing.missing)
+    stale = any(standing.records_to is not None and standing.records_to < days[-1] for standing in standings)
+    program = compiled(definition, missing, stale=stale, outlook=outlook)
+    program.complete()
+    return program
+
+
+def _keep_registrations(settings: EngineSettings, source: RecordSource, practices: Sequence[str]) -> None:
+    """Make the file of registrations before several parts would, each for itself."""
+    everywhere = source.registration_files(practices)
+    if settings.extracts is None or len(everywhere) < 2:  # noqa: PLR2004 - one file needs no other beside it
+        return
+    kept = KeptRegistrations(settings.extracts, everywhere)
+    if not kept.is_made:
+        lent = lend(settings)
+        try:
+            kept.make(Running(lent.connection, Cancellation()))
+        finally:
+            lent.give_back()
 
 
 class _Evaluation:
     def __init__(
         self,
         lent: Lent,
-        cancellation: Cancellation,
+        running: Running,
         source: RecordSource,
         practices: Sequence[str],
         index_dates: Sequence[date],
     ) -> None:
-        self.lent, self.running, self.source = lent, Running(lent.connection, cancellation), source
+        self.lent, self.running, self.source = lent, running, source
         self.practices, self.index_dates = practices, index_dates
         self.standings = {practice: source.standing(practice) for practice in practices}
         self.outlook = False
         self.settled: pa.Table | None = None
         self.extracts: Path | None = None
         self._few = False
-        self._read: set[Rows] = set()
-        self._rows: dict[str, int] = {}
+        self._read: dict[Rows, None] = {}
+        self._matched: set[str] = set()
+        self._lists = Lists(0)
 
-    def evaluate(self, definition: Definition, progress: Progress) -> DuckdbTables:
+    def evaluate(self, program: Program, progress: Progress) -> DuckdbTables:
         """Run every step."""
-        program = compiled(definition, self._missing(), stale=self._is_stale(), outlook=self.outlook)
-        plan = program.plan
         extracts = self._extracted(program, progress)
         progress(0.1 if extracts else 0.0, "Finding members")
         self._open_files(program, extracts)
-        departed = any(cohort.departed for cohort in definition.cohorts)
+        departed = any(cohort.departed for cohort in program.plan.definition.cohorts)
         candidates = self._find_candidates(program, departed=departed)
         if self.settled is not None:
             self.running.connection.register("settled", self.settled)
@@ -140,15 +184,15 @@ class _Evaluation:
         if self._few:
             self.running.in_one_thread()
         self._place_people(departed=departed)
-        self._read_rows(program, plan.membership)
-        self._run(program.membership(self._lists_a_join(plan.membership)))
+        self._read_rows(program, program.plan.membership.rows)
+        self._run(program.membership)
         progress(0.3, "Reading members' records")
         self._keep_members()
-        self._read_rows(program, plan.everything)
+        self._read_rows(program, program.plan.everything.rows)
         if self.outlook:
             self._look_ahead()
         progress(0.6, "Deciding")
-        work = program.everything(self._lists_a_join(plan.everything))
+        work = program.everything
         self._run(work)
         progress(1.0, "Decided")
         tables = DuckdbTables(self.lent, self.running, work, self.index_dates[-1])
@@ -161,14 +205,6 @@ class _Evaluation:
             self.running.run(statement)
 
     # --- what is there --------------------------------------------------------------------------------------------
-
-    def _missing(self) -> frozenset[str]:
-        """Name the tables that were never loaded for some practice."""
-        return frozenset(table for standing in self.standings.values() for table in standing.missing)
-
-    def _is_stale(self) -> bool:
-        last = self.index_dates[-1]
-        return any(s.records_to is not None and s.records_to < last for s in self.standings.values())
 
     def _extracted(self, program: Program, progress: Progress) -> Extracts | None:
         """Make the extracts that are not there yet."""
@@ -240,8 +276,11 @@ class _Evaluation:
         return found
 
     def _place_people(self, *, departed: bool) -> None:
-        subjects = records.subjects(departed=departed)
-        for statement in (records.REGISTERED, subjects, records.PERSONS, records.BASE, records.KEYS):
+        for statement in (records.REGISTERED, records.subjects(departed=departed)):
+            self.running.run(statement)
+        people = self.running.run(records.PERSONS)
+        self._lists = Lists(cast("int", people[0][0]))
+        for statement in (records.BASE, records.KEYS):
             self.running.run(statement)
 
     def _keep_members(self) -> None:
@@ -251,37 +290,39 @@ class _Evaluation:
 
     def _look_ahead(self) -> None:
         """Find what is recorded already for days to come."""
-        rows = [records.LATER_OF[table] for table in self._rows if table in records.LATER_OF]
-        for statement in (records.LATER, *rows, *records.LATER_PEOPLE, records.MEMBERS_LOOKING):
+        self.running.run(records.LATER)
+        if (later := self._lists.later) is not None:
+            self.running.connection.register("later_rows", later)
+            self.running.run(records.LATER_ROWS)
+        for statement in (*records.LATER_PEOPLE, records.MEMBERS_LOOKING):
             self.running.run(statement)
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
-    def _read_rows(self, program: Program, section: Section) -> None:
-        """Read the rows that a section needs and none before it has read, for the people in `keys`."""
-        for table in dict.fromkeys(rows.name for rows in section.rows):
-            new = [rows for rows in section.rows if rows.name == table and rows not in self._read]
-            if not new:
-                continue
-            if table in records.CODED:
-                self._set_codes(program, table, new)
-            if table in self._rows:
-                read = self.running.run(records.insert_rows(table))
-            else:
-                self.running.run(records.matched(table, numbered=self._is_extracted(table)))
-                read = self.running.run(records.make_rows(table))
-            self._rows[table] = self._rows.get(table, 0) + cast("int", read[0][0])
-            self._read.update(new)
+    def _read_rows(self, program: Program, wanted: Sequence[Rows]) -> None:
+        """Read the rows that are wanted and not read before, for the people in `keys`, and put all into lists."""
+        new = [rows for rows in wanted if rows not in self._read and rows in program.fields]
+        for table in dict.fromkeys(rows.name for rows in new):
+            self._read_table(program, table, [rows for rows in new if rows.name == table])
+        self._read.update(dict.fromkeys(new))
+        if self._read:
+            self.running.connection.register(LISTS, self._lists.table())
+
+    def _read_table(self, program: Program, table: str, new: Sequence[Rows]) -> None:
+        coded = table in records.CODED
+        if coded:
+            self._set_codes(program, table, new)
+        if table not in self._matched:
+            self._matched.add(table)
+            self.running.run(records.matched(table, numbered=self._is_extracted(table)))
+        fields = {program.numbering.rows[rows]: program.fields[rows] for rows in new}
+        wanted = dict.fromkeys(name for names in fields.values() for name in names)
+        number = None if coded else next(iter(fields))
+        read = self.running.table(records.read_rows(table, wanted, len(program.numbering.groupings), number))
+        if self.outlook:
+            self._lists.note_later(read, self.index_dates[-1])
+        self._lists.add(read, fields)
 
     def _set_codes(self, program: Program, table: str, rows: Iterable[Rows]) -> None:
         self.running.run(records.clear_codes(table))
         self.running.run(records.insert_codes(table), program.codes(rows))
-
-    def _lists_a_join(self, section: Section) -> int:
-        """Weigh one grouping and join for each codelist against fewer that look at more rows: see `duckdb_program`."""
-        rows = sum(self._rows[table] for table in {rows.name for rows in section.rows})
-        seen = rows * len(self.index_dates)
-        aggregates = sum(len(stage) for stage in section.aggregates) * _COLUMNS_AN_AGGREGATE
-        joins: float = math.sqrt(seen * aggregates * _SECONDS_A_ROW / _SECONDS_A_JOIN)
-        power = round(math.log2(max(joins, 1)))
-        return max(1, math.ceil(len(section.rows) / (1 << power)))

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Lock
 
 from sqlglot import exp
 
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.duckdb_extracts import LookedAt
+from cohortium_platform.engine.duckdb_frames import rows_column
 from cohortium_platform.engine.duckdb_outlook import Outlook, least
-from cohortium_platform.engine.duckdb_patients import PatientScope
-from cohortium_platform.engine.duckdb_program import Numbering, StageWriter, create
+from cohortium_platform.engine.duckdb_patients import Numbering, PatientScope
+from cohortium_platform.engine.duckdb_results import Told
 from cohortium_platform.engine.duckdb_status import (
     MEMBERSHIP_UNTIL,
     compile_held_back,
@@ -33,21 +35,29 @@ from cohortium_plugins.model.values import ValueType
 __all__ = ["FETCHED", "Program", "Work", "compiled"]
 
 FINISHED = "finished"
+LISTS = "lists"
+"""The table of each person's lists of rows: `duckdb_rows`."""
 _FETCHED = "fetched"
 FETCHED = sql.rendered(exp.Select(expressions=[exp.Star()]).from_(sql.table(_FETCHED), copy=False))
 """The query over what `Work.kept` keeps."""
 _KEPT = 16
 
 
+KEYS = ("sid", "pid", "as_of")
+"""What tells a person at an index date: a number for both, a number for the person, the date."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Statements to run in order, the queries over what they leave behind, and for each query the statement that keeps
-    its rows to be fetched (`FETCHED`).
+    """Statements to run in order over lists with the `fields` of rows, the queries over what they leave behind, and for
+    each query the statement that keeps its rows to be fetched (`FETCHED`). `told`: what results say of whom.
     """
 
     statements: tuple[str, ...]
+    fields: Mapping[Rows, tuple[str, ...]]
     queries: Mapping[Kind, str] = field(default_factory=dict)
     kept: Mapping[Kind, str] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
 
 
 class Program:
@@ -64,7 +74,6 @@ class Program:
             {item: number for number, item in enumerate(rows)}, {name: number for number, name in enumerate(groupings)}
         )
         self.looked_at = LookedAt.of(self.plan)
-        self._work: dict[tuple[str, int], Work] = {}
         self._codes: dict[tuple[Rows, ...], list[list[object]]] = {}
 
     def codes(self, rows: Iterable[Rows]) -> list[list[object]]:
@@ -89,53 +98,76 @@ class Program:
             [" ".join(codes) for codes in alike.values()],
         ]
 
-    def membership(self, lists_a_join: int) -> Work:
-        """Give the statements that make the table `membership` from `base`."""
-        return self._cached("membership", lists_a_join)
+    def complete(self) -> None:
+        """Write all that is written once, before several threads ask for it."""
+        self.fields  # noqa: B018 - asking is writing
 
-    def everything(self, lists_a_join: int) -> Work:
-        """Give the statements that make the finished table from `members_base`, and the queries over it."""
-        return self._cached("everything", lists_a_join)
+    @cached_property
+    def fields(self) -> Mapping[Rows, tuple[str, ...]]:
+        """The fields of each codelist's rows that anything looks at."""
+        asked: dict[Rows, dict[str, None]] = {}
+        for work in (self.membership, self.everything):
+            for rows, fields in work.fields.items():
+                asked.setdefault(rows, {}).update(dict.fromkeys(fields))
+        return {rows: tuple(fields) for rows, fields in asked.items()}
 
-    def _cached(self, which: str, lists_a_join: int) -> Work:
-        key = (which, lists_a_join)
-        if key not in self._work:
-            write = self._write_membership if which == "membership" else self._write_everything
-            self._work[key] = write(lists_a_join)
-        return self._work[key]
-
-    def _write_membership(self, lists_a_join: int) -> Work:
-        scope = PatientScope(self.plan.definition.codelists, self.missing)
+    @cached_property
+    def membership(self) -> Work:
+        """The statements that make the table `membership` from `base` and lists of rows."""
+        scope = self._scope()
         outputs = []
-        stage = len(self.plan.membership.aggregates)
         for number, cohort in enumerate(self.plan.rules.cohorts):
             outputs.append(member_column(number))
-            scope.bindings.define(outputs[-1], sql.is_true(scope.value(cohort.members)), stage)
-        scope.bindings.define("member", sql.any_of(sql.column(name) for name in outputs), stage)
+            scope.bindings.define(outputs[-1], sql.is_true(scope.value(cohort.members)))
+        scope.bindings.define("member", sql.any_of(sql.column(name) for name in outputs))
         outputs.append("member")
-        outlook = Outlook(scope) if self.outlook else None
-        if outlook is not None:
+        if self.outlook:
+            outlook = Outlook(scope)
             until = least(outlook.until(cohort.members) for cohort in self.plan.rules.cohorts)
-            scope.bindings.define(MEMBERSHIP_UNTIL, until or sql.NULL(ValueType.DATE), stage)
+            scope.bindings.define(MEMBERSHIP_UNTIL, until or sql.NULL(ValueType.DATE))
             outputs.append(MEMBERSHIP_UNTIL)
-        writer = StageWriter(scope, self.plan.membership, self.numbering, lists_a_join, outlook)
-        return Work(tuple(writer.statements(outputs, "base", "membership")))
+        return Work((self._made(scope, outputs, "base", "membership"),), _fields(scope))
 
-    def _write_everything(self, lists_a_join: int) -> Work:
-        scope = PatientScope(self.plan.definition.codelists, self.missing)
+    @cached_property
+    def everything(self) -> Work:
+        """The statements that make the finished table from `members_base` and lists, and the queries over it."""
+        scope = self._scope()
         outlook = Outlook(scope) if self.outlook else None
         base = "members_base" if outlook is None else "members_looking"
         outputs = compile_outputs(self.plan, scope, FINISHED, outlook)
-        writer = StageWriter(scope, self.plan.everything, self.numbering, lists_a_join, outlook)
         if self.stale:
-            columns = [*outputs.columns, "records_end"]
-            statements = writer.statements(columns, base, "undated")
-            statements.append(create(FINISHED, compile_held_back(self.plan, "undated")))
+            statements = [
+                self._made(scope, [*outputs.columns, "records_end"], base, "undated"),
+                sql.create(FINISHED, compile_held_back(self.plan, "undated")),
+            ]
         else:
-            statements = writer.statements(outputs.columns, base, FINISHED)
+            statements = [self._made(scope, outputs.columns, base, FINISHED)]
         queries = {kind: sql.rendered(query) for kind, query in outputs.queries.items()}
-        kept = {kind: create(_FETCHED, query, anew=True) for kind, query in outputs.queries.items()}
-        return Work(tuple(statements), queries, kept)
+        kept = {kind: sql.create(_FETCHED, query, anew=True) for kind, query in outputs.queries.items()}
+        return Work(tuple(statements), _fields(scope), queries, kept, outputs.told)
+
+    def _scope(self) -> PatientScope:
+        return PatientScope(self.plan.definition.codelists, self.missing, self.numbering)
+
+    def _made(self, scope: PatientScope, outputs: Iterable[str], base: str, last: str) -> str:
+        """Write the statement that makes, from a table of people at index dates, the table with the outputs."""
+        wanted = list(dict.fromkeys([*KEYS, *outputs]))
+        _, given = scope.bindings.needed(wanted)
+        lists = {rows_column(number) for number in self.numbering.rows.values()}
+        columns: list[sql.Sql] = [
+            sql.column(name, "l" if name in lists else "s") for name in dict.fromkeys([*KEYS, *given])
+        ]
+        people = sql.table(base, "s")
+        if lists.isdisjoint(given):
+            source = sql.select(columns, people)
+        else:
+            same = exp.EQ(this=sql.column("pid", "s"), expression=sql.column("pid", "l"))
+            source = sql.select(columns, sql.table(LISTS, "l")).join(people, on=same, copy=False)
+        return sql.create(last, scope.bindings.select(wanted, source, KEYS))
+
+
+def _fields(scope: PatientScope) -> Mapping[Rows, tuple[str, ...]]:
+    return {rows: tuple(fields) for rows, fields in scope.asked.items()}
 
 
 _programs: OrderedDict[tuple[int, frozenset[str], bool, bool], tuple[Definition, Program]] = OrderedDict()

@@ -1,214 +1,241 @@
 """DuckDB's method for every kind of frame and for everything that is taken from one.
 
-Rows have a number (`rid`) that follows their order. A frame becomes a column beside the rows that it stands on: the
-row's number where the row belongs to the frame, nothing where it does not. What is taken from a frame is an aggregate
-over that column: the first row has its least number, the last its greatest. Not here: series of the patient
-(`duckdb_patients`), and reading files (`duckdb_records`).
+A frame is a list of the patient's rows, in their order, in a column beside the patient: a filter gives a shorter list,
+the latest row is its last item, a count its size. Rows are structs with the fields that the definition asks for. Not
+here: series of the patient (`duckdb_patients`), and how rows come into lists (`duckdb_rows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from cohortium_platform.engine import sql
-from cohortium_platform.engine.bindings import Bindings
-from cohortium_platform.engine.duckdb_patients import PatientScope, taken_column
+from cohortium_platform.engine.duckdb_lists import (
+    Given,
+    at,
+    bound,
+    field,
+    filtered,
+    lambda_of,
+    let,
+    size,
+    transformed,
+    variable,
+)
 from cohortium_platform.engine.duckdb_series import Compiled, compile_series
-from cohortium_platform.engine.shape import Days, column_of, condition_of, is_about_row
+from cohortium_platform.engine.shape import column_of, condition_of, is_about_row, parts_of, rows_of
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.interpreter import FIRST_EPISODES
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.nodes import Frame, How, Pick, Series
+from cohortium_plugins.model.nodes import Frame, How, Rows, Series
+from cohortium_plugins.model.values import ValueType
 
-__all__ = ["AGGREGATE_METHODS", "FRAME_METHODS", "PICK_METHODS", "RowScope", "rows_table"]
+if TYPE_CHECKING:
+    from cohortium_platform.engine.duckdb_patients import PatientScope
 
-PATIENT, ROW = "s", "r"
-_ROW = "row_"
+__all__ = [
+    "FRAME_METHODS", "PICK_METHODS", "TAKEN_METHODS", "RowScope", "column_of_row", "compile_frame", "group_field",
+    "rows_column",
+]  # fmt: skip
+
+ROW = "row"
+"""The row that a condition looks at."""
+
+_SMALL = 12
+"""An expression of no more parts is written again where it is used again: a name for it would cost more."""
+
+_WRITE_ONCE = (nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.IsIn, nodes.IsMissing)
+
+_TOGETHER = 8
+"""So many conditions of filters on top of each other are asked in one go; more go on from the filter below."""
 
 
-def rows_table(table: str) -> str:
-    """Name the temporary table that holds the rows of a table that rules ask for."""
-    return f"rows_{table}"
+def rows_column(number: int) -> str:
+    """Name the column with the rows of a codelist or table, by the number that stands for it."""
+    return f"rows_{number}"
 
 
-def of_row(column: str) -> str:
-    """Name a row's column where it stands beside columns of the patient."""
-    return f"{_ROW}{column}"
+def group_field(number: int) -> str:
+    """Name the field of a row with its category in a grouping codelist."""
+    return f"group_{number}"
 
 
 class RowScope:
-    """Conditions on the rows of one table, beside the patient at whose index date they are seen.
-
-    `numbers`: the number by which the table tells apart the codelists' rows; `groupings`: likewise for grouping lists.
-    `alone`: the one codelist read here, if it is one only, so that nothing must be told apart.
+    """Values of a row of a table, beside the patient at whose index date it is seen. Parts that a value mentions
+    several times are worked out once.
     """
 
-    def __init__(
-        self, patient: PatientScope, numbers: Mapping[nodes.Rows, int], groupings: Mapping[str, int], *, alone: bool
-    ) -> None:
-        self.bindings = Bindings()
-        self.numbers, self.groupings, self.alone = numbers, groupings, alone
-        self.patient = patient
-        self._compiled: dict[Series, Sql] = {}
-        self.columns: dict[str, None] = {}
-        """Columns of the patient and of rows that conditions ask for."""
+    def __init__(self, patient: PatientScope, rows: Rows, row: Given) -> None:
+        self.patient, self.rows, self._row = patient, rows, row
+        self._shared: dict[Series, str] = {}
+
+    def written(self, *whole: Series, join: Callable[[list[Sql]], Sql] = lambda found: found[0]) -> Sql:
+        """Write series, joined, with the parts that they share around them."""
+        self._shared = _shared(whole, self.patient.number)
+        made = join([self._written(series) for series in whole])
+        for part, name in reversed(self._shared.items()):
+            made = bound(self._written(part), name, made)
+        return made
+
+    def _written(self, node: Series) -> Sql:
+        return compile_series(self, node).value if is_about_row(node) else self.patient.given(node)
 
     # --- series, as `Scope` has them ------------------------------------------------------------------------------
 
     def value(self, node: Series) -> Sql:
-        """Give the value of a part of a condition for the row."""
-        if not is_about_row(node):
-            return self._asked(self.patient.value(node))
-        if node not in self._compiled:
-            made = compile_series(self, node).value
-            if not isinstance(made, exp.Column):
-                self.bindings.define(f"x{self.patient.number(node)}", made)
-                made = sql.column(f"x{self.patient.number(node)}")
-            self._compiled[node] = made
-        return self._compiled[node].copy()
+        """Give the value of a part for the row."""
+        return variable(self._shared[node]) if node in self._shared else self._written(node)
 
     def reason(self, _node: Series) -> None:
         """Give none: a frame takes over the reasons of its condition's parts as a whole."""
 
     def fact(self, name: str) -> Sql:
         """Give a fact of the patient, or the index date."""
-        return self._asked(sql.column(name))
+        return self.patient.fact(name)
 
-    def taken(self, node: Series) -> Compiled:
+    def taken(self, node: nodes.Exists | nodes.Count | nodes.Mean | nodes.PickValue) -> Compiled:
         """Refuse: what is taken from a frame is about the patient."""
         raise LookupError(type(node).__name__)
-
-    def group(self, codelist: str) -> Sql:
-        """Give the row's category in a grouping codelist."""
-        position = sql.integer(self.groupings[codelist] + 1)
-        return sql.call("list_extract", self._asked(sql.column(of_row("groups"))), position)
 
     def row(self, column: str) -> Sql:
         """Give a column of the row as a rule sees it: an end date after the index date is not known yet."""
         if column == "practice":
-            return self.fact("practice")
-        found = self._asked(sql.column(of_row(column)))
+            return sql.case([(sql.is_known(self._row()), self.fact("practice"))])
         if column == "end_date":
-            return sql.case([(sql.binary(exp.LTE, found, self.fact("as_of")), found.copy())])
-        return found
+            seen = sql.binary(exp.LTE, self.field("end_date"), self.fact("as_of"))
+            return sql.case([(seen, self.field("end_date"))])
+        return self.field(column)
 
-    def column(self, frame: Frame, column: str) -> Sql:
-        """Give a column of the row as rows of a frame have it."""
-        return self.value(column_of(frame, column))
+    def field(self, name: str) -> Sql:
+        """Give a column of the row as it was read."""
+        self.patient.ask(self.rows, name)
+        return field(self._row(), name)
 
-    def days(self, frame: Frame) -> Sql:
-        """Give the days of the patient's rows of another frame, as a list."""
-        return self._asked(sql.column(taken_column(self.patient.number(Days(frame)))))
 
-    def of_patient(self, value: Sql) -> Sql:
-        """Take over columns of the patient that stand beside the row."""
-        return self._asked(value)
+def _shared(whole: Sequence[Series], number: Callable[[Series], int]) -> dict[Series, str]:
+    """Name the parts about the row that would be written more than once and are large, parts first."""
+    order = list(dict.fromkeys(part for series in whole for part in _row_parts(series)))
+    uses: Counter[Series] = Counter()
+    for part in order:
+        uses.update({child: _times(part) for child in set(parts_of(part))})
+    sizes: dict[Series, int] = {}
+    shared: dict[Series, str] = {}
+    for part in order:
+        sizes[part] = 1 + _times(part) * sum(sizes.get(child, 1) for child in parts_of(part))
+        if sizes[part] > _SMALL and uses[part] > 1:
+            shared[part] = f"x{number(part)}"
+            sizes[part] = 1
+    return shared
 
-    def _asked(self, value: Sql) -> Sql:
-        self.columns.update(dict.fromkeys(column.name for column in sql.columns_in(value)))
-        return value
 
-    def asked(self) -> list[str]:
-        """List the columns of the patient that the conditions ask for."""
-        return [name for name in self.columns if not name.startswith(_ROW) and name not in self.bindings]
+def _times(part: Series) -> int:
+    """Tell how often a part's method may write what it is made of."""
+    return 1 if isinstance(part, _WRITE_ONCE) else 4
 
-    # --- frames ---------------------------------------------------------------------------------------------------
 
-    def member(self, frame: Frame) -> Sql:
-        """Give the row's number where the row belongs to the frame."""
-        name = f"k{self.patient.number(frame)}"
-        if name not in self.bindings:
-            tests = self.tests(frame)
-            number = self.row("rid")
-            self.bindings.define(name, sql.case([(sql.all_of(tests), number)]) if tests else number)
-        return sql.column(name)
+def _row_parts(condition: Series) -> Iterator[Series]:
+    """Yield the parts of a condition that are about the row, each once, parts first."""
+    seen: set[Series] = set()
+    stack = [(condition, False)]
+    while stack:
+        part, opened = stack.pop()
+        if opened:
+            yield part
+        elif part not in seen and is_about_row(part):
+            seen.add(part)
+            stack.append((part, True))
+            stack.extend((child, False) for child in reversed(list(parts_of(part))))
 
-    def tests(self, frame: Frame) -> list[Sql]:
-        """List what must be true of a row of the frame."""
-        method = FRAME_METHODS.get(type(frame))
-        if method is None:
-            raise DefinitionError(f"{type(frame).__name__} has no method in DuckDB.")
-        return method(self, frame)
 
-    def select(self, aggregates: Sequence[tuple[str, Sql]], source: str, table: str) -> exp.Select:
-        """Write the SELECT that takes aggregates from a table's rows, one line a patient and index date."""
-        wanted = dict.fromkeys(
-            column.name for _, made in aggregates for column in sql.columns_in(made) if column.name in self.bindings
-        )
-        for _, made in aggregates:
-            self._asked(made)
-        given = [name for name in dict.fromkeys(["sid", *self.columns]) if name not in self.bindings]
-        seen = self.bindings.select(list(wanted), 0, self._seen(given, source, table), given)
-        columns = [sql.aliased(made, name) for name, made in aggregates]
-        return sql.select([sql.column("sid"), *columns], seen).group_by(sql.column("sid"), copy=False)
+def column_of_row(patient: PatientScope, frame: Frame, row: Given, column: str) -> Sql:
+    """Give a column of a row as rows of a frame have it."""
+    return RowScope(patient, rows_of(frame), row).written(column_of(frame, column))
 
-    def _seen(self, given: Collection[str], source: str, table: str) -> exp.Select:
-        """Write the SELECT of the rows that can be seen at each index date."""
-        own = {of_row(name): name for name in (*nodes.ROW_COLUMNS, "rid", "codelist", "groups")}
-        columns = [
-            sql.aliased(sql.column(own[name], ROW), name) if name in own else sql.column(name, PATIENT)
-            for name in given
-        ]
-        seen = [sql.binary(exp.LTE, sql.column("date", ROW), sql.column("as_of", PATIENT))]
-        if any(rows.codelist is not None for rows in self.numbers):
-            listed = [sql.integer(number) for number in self.numbers.values()]
-            seen.append(sql.is_in(sql.column("codelist", ROW), listed))
-        same = exp.EQ(this=sql.column("pid", ROW), expression=sql.column("pid", PATIENT))
-        return (
-            sql.select(columns, sql.table(source, PATIENT))
-            .join(sql.table(rows_table(table), ROW), on=same, copy=False)
-            .where(sql.all_of(seen), copy=False)
-        )
+
+def _column(patient: PatientScope, frame: Frame, column: str) -> Sql:
+    return column_of_row(patient, frame, lambda: variable(ROW), column)
 
 
 # --- frames -------------------------------------------------------------------------------------------------------
 
 
-def _rows(scope: RowScope, frame: nodes.Rows) -> list[Sql]:
-    if scope.alone:
-        return []
-    return [sql.binary(exp.EQ, scope.row("codelist"), sql.integer(scope.numbers[frame]))]
+def compile_frame(patient: PatientScope, frame: Frame) -> Sql:
+    """Compile a frame to the list of its rows."""
+    method = FRAME_METHODS.get(type(frame))
+    if method is None:
+        raise DefinitionError(f"{type(frame).__name__} has no method in DuckDB.")
+    return method(patient, frame)
 
 
-def _filter(scope: RowScope, frame: nodes.Filter) -> list[Sql]:
-    return [*scope.tests(frame.frame), scope.value(condition_of(frame))]
+def _scope(patient: PatientScope, frame: Frame) -> RowScope:
+    return RowScope(patient, rows_of(frame), lambda: variable(ROW))
 
 
-def _first_of_each(scope: RowScope, frame: nodes.FirstOfEach) -> list[Sql]:
-    """The episode decides where there is one; else no row of the group, whatever its episode, comes before."""
-    name = f"first{scope.patient.number(frame)}"
-    if name not in scope.bindings:
-        partition = [scope.fact("sid"), scope.group(frame.codelist)]
-        first = exp.Window(this=sql.call("min", scope.member(frame.frame)), partition_by=partition)
-        scope.bindings.define(name, first, fixed=True)
-    by_order = sql.binary(exp.EQ, sql.column(name), scope.row("rid"))
-    by_episode = sql.is_in(scope.row("episode"), [sql.text(word) for word in FIRST_EPISODES])
-    begins = sql.case([(sql.is_missing(scope.row("episode")), by_order)], otherwise=by_episode)
-    return [*scope.tests(frame.frame), begins]
+def _rows(patient: PatientScope, frame: Rows) -> Sql:
+    return _filtered(patient, frame, [])
 
 
-def _near(scope: RowScope, frame: nodes.Near) -> list[Sql]:
-    """Some day of the other frame's rows lies in the row's window; without a list, or beyond the calendar, none."""
-    number = scope.patient.number(frame)
-    ends = {f"first_day{number}": frame.first, f"last_day{number}": frame.last}
-    for name, end in ends.items():  # worked out once a row, and not once for each day of the list
-        if name not in scope.bindings:
-            scope.bindings.define(name, scope.value(end), fixed=True)
-    day = sql.name("day")
-    within = sql.between(day, *(sql.column(name) for name in ends))
-    found = sql.call("list_filter", scope.days(frame.other), exp.Lambda(this=within, expressions=[day.copy()]))
-    return [*scope.tests(frame.frame), sql.binary(exp.GT, sql.call("len", found), sql.integer(0))]
+def _filter(patient: PatientScope, frame: nodes.Filter) -> Sql:
+    """Ask the conditions of filters on top of each other in one go: each list on the way would be a copy of rows."""
+    conditions: list[Series] = []
+    below: Frame = frame
+    while isinstance(below, nodes.Filter) and len(conditions) < _TOGETHER:
+        conditions.append(condition_of(below))
+        below = below.frame
+    return _filtered(patient, below, conditions[::-1])
 
 
-def _in_unit(scope: RowScope, frame: nodes.InUnit) -> list[Sql]:
+def _filtered(patient: PatientScope, frame: Frame, conditions: Sequence[Series]) -> Sql:
+    scope = _scope(patient, frame)
+    if not isinstance(frame, Rows):
+        return filtered(patient.frame(frame), ROW, scope.written(*conditions, join=sql.all_of))
+    seen = sql.binary(exp.LTE, scope.field("date"), patient.fact("as_of"))
+    condition = scope.written(*conditions, join=lambda found: sql.all_of([seen, *found]))
+    return filtered(sql.column(rows_column(patient.numbering.rows[frame])), ROW, condition)
+
+
+def _first_of_each(patient: PatientScope, frame: nodes.FirstOfEach) -> Sql:
+    """The episode decides where there is one; else the row must be the first of its group, whatever its episode."""
+    number, scope = patient.numbering.groupings[frame.codelist], _scope(patient, frame)
+
+    def group() -> Sql:
+        named = exp.DPipe(this=sql.text("="), expression=scope.field(group_field(number)))
+        return sql.call("coalesce", named, sql.text(""))
+
+    groups = patient.named("g", frame, transformed(patient.frame(frame.frame), ROW, group()))
+    patient.keep(groups)
+    by_order = sql.binary(exp.EQ, sql.call("list_position", groups, group()), variable("place"))
+    by_episode = sql.is_in(scope.field("episode"), [sql.text(word) for word in FIRST_EPISODES])
+    begins = sql.case([(sql.is_missing(scope.field("episode")), by_order)], by_episode)
+    return sql.call("list_filter", patient.frame(frame.frame), lambda_of([ROW, "place"], begins))
+
+
+def _near(patient: PatientScope, frame: nodes.Near) -> Sql:
+    """Some day of the other frame's rows lies in the row's window, whose ends are worked out once a row."""
+    other = _scope(patient, frame.other)
+    days = patient.named("d", frame, transformed(patient.frame(frame.other), ROW, other.field("date")))
+    patient.keep(days)
+    first, last = (_scope(patient, frame).written(end) for end in (frame.first, frame.last))
+
+    def near(ends: Given) -> Sql:
+        within = sql.between(variable("day"), field(ends(), "first"), field(ends(), "last"))
+        return sql.binary(exp.GT, size(filtered(days, "day", within)), sql.integer(0))
+
+    found = let(sql.struct({"first": first, "last": last}), "ends", near)
+    return filtered(patient.frame(frame.frame), ROW, found)
+
+
+def _in_unit(patient: PatientScope, frame: nodes.InUnit) -> Sql:
     """The same rows; what differs is their value and unit: `shape.column_of`."""
-    return scope.tests(frame.frame)
+    return patient.frame(frame.frame)
 
 
-FRAME_METHODS: Mapping[type[Frame], Callable[..., list[Sql]]] = {
+FRAME_METHODS: Mapping[type[Frame], Callable[..., Sql]] = {
     nodes.Rows: _rows,
     nodes.Filter: _filter,
     nodes.FirstOfEach: _first_of_each,
@@ -220,71 +247,67 @@ FRAME_METHODS: Mapping[type[Frame], Callable[..., list[Sql]]] = {
 # --- what is taken from a frame -----------------------------------------------------------------------------------
 
 
-def _exists(scope: RowScope, node: nodes.Exists) -> Sql:
-    return sql.call("max", scope.member(node.frame))
+def _exists(patient: PatientScope, frame: Frame) -> Sql:
+    return sql.binary(exp.GT, size(patient.frame(frame)), sql.integer(0))
 
 
-def _count(scope: RowScope, node: nodes.Count) -> Sql:
-    return sql.call("count", scope.member(node.frame))
+def _count(patient: PatientScope, frame: Frame) -> Sql:
+    return sql.cast(size(patient.frame(frame)), ValueType.NUMBER)
 
 
-def _count_days(scope: RowScope, node: nodes.CountDays) -> Sql:
-    day = sql.case([(sql.is_known(scope.member(node.frame)), scope.row("date"))])
-    return sql.call("count", exp.Distinct(expressions=[day]))
+def _count_days(patient: PatientScope, frame: Frame) -> Sql:
+    days = transformed(patient.frame(frame), ROW, _column(patient, frame, "date"))
+    return sql.cast(sql.call("list_unique", days), ValueType.NUMBER)
 
 
-def _mean(scope: RowScope, node: nodes.Mean) -> Sql:
-    """Sum in the order of the rows, which fixes the last digit, and divide once."""
+def _mean(patient: PatientScope, frame: Frame) -> Sql:
+    """Add in the order of the rows, which fixes the last digit, and divide once."""
+    values = transformed(patient.frame(frame), ROW, _column(patient, frame, "value"))
+    known = filtered(values, "number", sql.is_known(variable("number")))
 
-    def of_members(aggregate: Sql) -> Sql:
-        return exp.Filter(this=aggregate, expression=exp.Where(this=sql.is_known(scope.member(node.frame))))
+    def mean(numbers: Given) -> Sql:
+        return sql.binary(exp.Div, sql.call("list_sum", numbers()), size(numbers()))
 
-    def mean() -> Sql:
-        in_order = exp.Order(this=scope.column(node.frame, "value"), expressions=[sql.ordered(scope.row("rid"))])
-        total = of_members(sql.call("sum", in_order))
-        return sql.binary(exp.Div, total, of_members(sql.call("count", scope.column(node.frame, "value"))))
+    def finite(found: Given) -> Sql:
+        return sql.case([(sql.call("isfinite", found()), found())])
 
-    return sql.case([(sql.call("isfinite", mean()), mean())])
-
-
-def _days(scope: RowScope, node: Days) -> Sql:
-    known = exp.Where(this=sql.is_known(scope.member(node.frame)))
-    return exp.Filter(this=sql.call("list", scope.row("date")), expression=known)
+    return let(let(known, "numbers", mean), "mean", finite)
 
 
-AGGREGATE_METHODS: Mapping[type[Series | Days], Callable[..., Sql]] = {
+TAKEN_METHODS: Mapping[type[Series], Callable[[PatientScope, Frame], Sql]] = {
     nodes.Exists: _exists,
     nodes.Count: _count,
     nodes.CountDays: _count_days,
     nodes.Mean: _mean,
-    Days: _days,
 }
 
 
-def _earliest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return sql.call("arg_min_null", scope.column(pick.frame, column), scope.member(pick.frame))
+def _earliest(patient: PatientScope, frame: Frame) -> Sql:
+    return at(patient.frame(frame), 1)
 
 
-def _latest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return sql.call("arg_max_null", scope.column(pick.frame, column), scope.member(pick.frame))
+def _latest(patient: PatientScope, frame: Frame) -> Sql:
+    return at(patient.frame(frame), -1)
 
 
-def _highest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return _of_most(scope, pick, column, scope.column(pick.frame, "value"))
+def _highest(patient: PatientScope, frame: Frame) -> Sql:
+    return _of_most(patient, frame, _column(patient, frame, "value"))
 
 
-def _lowest(scope: RowScope, pick: Pick, column: str) -> Sql:
-    return _of_most(scope, pick, column, sql.minus(scope.column(pick.frame, "value")))
+def _lowest(patient: PatientScope, frame: Frame) -> Sql:
+    return _of_most(patient, frame, sql.minus(_column(patient, frame, "value")))
 
 
-def _of_most(scope: RowScope, pick: Pick, column: str, value: Sql) -> Sql:
-    """Take a column of the row with the most, the last of several; rows without a value are no candidates."""
-    valued = sql.all_of([sql.is_known(scope.member(pick.frame)), sql.is_known(scope.column(pick.frame, "value"))])
-    rank = sql.struct({"value": value, "rid": scope.row("rid")})
-    return sql.call("arg_max_null", scope.column(pick.frame, column), sql.case([(valued, rank)]))
+def _of_most(patient: PatientScope, frame: Frame, value: Sql) -> Sql:
+    """Give the row with the most, the last of several; rows without a value are no candidates."""
+    ranks = sql.struct({"value": value, "place": variable("place")})
+    ranked = sql.call("list_transform", patient.frame(frame), lambda_of([ROW, "place"], ranks))
+    valued = filtered(ranked, "rank", sql.is_known(field(variable("rank"), "value")))
+    place = field(sql.call("list_max", valued), "place")
+    return sql.call("list_extract", patient.frame(frame), place)
 
 
-PICK_METHODS: Mapping[How, Callable[[RowScope, Pick, str], Sql]] = {
+PICK_METHODS: Mapping[How, Callable[[PatientScope, Frame], Sql]] = {
     How.EARLIEST: _earliest,
     How.LATEST: _latest,
     How.HIGHEST: _highest,

@@ -16,19 +16,19 @@ from typing import Protocol
 from sqlglot import exp
 
 from cohortium_platform.engine import sql
-from cohortium_platform.engine.duckdb_frames import RowScope
-from cohortium_platform.engine.duckdb_patients import PatientScope, taken_column
-from cohortium_platform.engine.plan import Aggregate
-from cohortium_platform.engine.shape import condition_of, is_about_row, parts_of
+from cohortium_platform.engine.duckdb_frames import ROW, RowScope
+from cohortium_platform.engine.duckdb_lists import at, filtered, transformed, variable
+from cohortium_platform.engine.duckdb_patients import PatientScope
+from cohortium_platform.engine.shape import condition_of, is_about_row, parts_of, rows_of
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.nodes import CompareOp, Frame, How, Node, Series
+from cohortium_plugins.model.nodes import CompareOp, Frame, How, Node, Pick, Series
 from cohortium_plugins.model.values import Duration, Unit, ValueType
 
-__all__ = ["ENTERS", "LEAVES", "Outlook", "least"]
+__all__ = ["Aggregate", "Outlook", "least"]
 
-LEAVES, ENTERS = "leaves", "enters"
-"""What is taken from a frame beside its values: when rows that it holds leave it, and when others come."""
+Aggregate = nodes.Exists | nodes.Count | nodes.Mean | Pick
+"""What can be taken from a frame."""
 
 MOST_YEARS, MOST_UNITS = 500, 100_000
 """Moves beyond these are taken for a change every day: nobody's care is planned so far ahead."""
@@ -92,13 +92,14 @@ class _RowClocks(_Clocks):
 
     def __init__(self, outlook: Outlook, scope: RowScope) -> None:
         super().__init__(outlook, scope)
-        self._rows = scope
 
     def until(self, node: Series) -> Sql | None:
         if is_about_row(node):
             return self.work_out(node) if self.outlook.is_clocked(node) else None
         found = self.outlook.until(node)
-        return None if found is None else self._rows.of_patient(found)
+        if found is not None:
+            self.outlook.scope.keep(found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Outlook:
         if made is None or isinstance(made, exp.Column):
             return made
         name = f"u{self.scope.number(node)}"
-        self.scope.bindings.define(name, made, self.scope.shape.stage(node))
+        self.scope.bindings.define(name, made)
         return sql.column(name)
 
     # --- frames ---------------------------------------------------------------------------------------------------
@@ -160,49 +161,54 @@ class Outlook:
         return _Conditions(frame, clocked, tuple(condition for condition in listed if condition not in clocked))
 
     def taken(self, aggregate: Aggregate) -> Sql | None:
-        """Give the day before which what is taken from a frame stays, from the columns that reading it leaves."""
+        """Give the day before which what is taken from a frame stays: rows that it holds leave it, others come."""
         if not self.is_clocked(aggregate.frame):
             return None
-        if self.conditions(aggregate.frame) is None:
-            return self._clocks.next_day()
-        number = self.scope.number(aggregate)
-        leaves, enters = sql.column(taken_column(number, LEAVES)), sql.column(taken_column(number, ENTERS))
-        if isinstance(aggregate, nodes.Exists):
-            return sql.call("coalesce", leaves, enters)
-        return sql.call("least", leaves, enters) if _end_of(aggregate) else enters
-
-    def aggregates(self, scope: RowScope, aggregate: Aggregate) -> Mapping[str, Sql]:
-        """Write, where an aggregate's frame is read, what `taken` takes from it."""
-        asked = self.conditions(aggregate.frame) if self.is_clocked(aggregate.frame) else None
+        asked = self.conditions(aggregate.frame)
         if asked is None:
-            return {}
-        until, member = self._row_until(scope, aggregate.frame, asked), scope.member(aggregate.frame)
-        enters = sql.call("min", sql.case([(sql.is_missing(member), until)]))
-        if isinstance(aggregate, nodes.Exists):
-            return {LEAVES: sql.call("max", sql.case([(sql.is_known(member.copy()), until.copy())])), ENTERS: enters}
-        if (end := _end_of(aggregate)) is not None:
-            return {LEAVES: sql.call(end, until.copy(), member.copy()), ENTERS: enters}
-        return {ENTERS: sql.call("min", until)}
+            return self._clocks.next_day()
+        place = _END_OF.get(aggregate.how) if isinstance(aggregate, Pick) else None
+        if not isinstance(aggregate, nodes.Exists) and place is None:
+            return sql.call("list_min", self._days(aggregate.frame, asked, self._lasting(aggregate.frame, asked)))
+        held = self._days(aggregate.frame, asked, self._part(aggregate.frame, asked, held=True))
+        others = self._days(aggregate.frame, asked, self._part(aggregate.frame, asked, held=False))
+        enters = sql.call("list_min", others)
+        if place is None:
+            return sql.call("coalesce", sql.call("list_max", held), enters)
+        return sql.call("least", at(held, place), enters)
 
-    def _row_until(self, scope: RowScope, frame: Frame, asked: _Conditions) -> Sql:
-        """Give the day before which a row stays in the frame, or outside it; never for rows that it never takes."""
-        name = f"until{self.scope.number(frame)}"
-        if name not in scope.bindings:
-            clocks = _RowClocks(self, scope)
-            found = least(clocks.until(condition) for condition in asked.clocked) or sql.NULL(ValueType.DATE)
-            own = scope.tests(asked.base) if isinstance(asked.base, nodes.Rows) else None
-            inside = [sql.is_known(scope.member(asked.base))] if own is None else own
-            tests = [*inside, *(scope.value(condition) for condition in asked.fixed)]
-            scope.bindings.define(name, sql.case([(sql.all_of(tests), found)]) if tests else found)
+    def _lasting(self, frame: Frame, asked: _Conditions) -> Sql:
+        """Give the rows that lie in a frame at some time: those for which all holds that the clock does not change."""
+        base = self.scope.frame(asked.base)
+        if not asked.fixed:
+            return base
+        name = f"lasting{self.scope.number(frame)}"
+        if name not in self.scope.bindings:
+            scope = self._row(frame)
+            self.scope.bindings.define(name, filtered(base, ROW, scope.written(*asked.fixed, join=sql.all_of)))
         return sql.column(name)
 
+    def _part(self, frame: Frame, asked: _Conditions, *, held: bool) -> Sql:
+        """Give those of these rows that lie in the frame now, or the others."""
 
-def _end_of(aggregate: Aggregate) -> str | None:
-    """Name the function that gives a column of the first or last row, if it is that which is picked."""
-    return _ENDS.get(aggregate.how) if isinstance(aggregate, nodes.Pick) else None
+        def join(found: list[Sql]) -> Sql:
+            condition = sql.is_true(sql.all_of(found))
+            return condition if held else sql.negated(condition)
+
+        return filtered(self._lasting(frame, asked), ROW, self._row(frame).written(*asked.clocked, join=join))
+
+    def _days(self, frame: Frame, asked: _Conditions, rows: Sql) -> Sql:
+        """Give for each row the day before which it stays in the frame, or outside it."""
+        clocks = _RowClocks(self, self._row(frame))
+        found = least(clocks.until(condition) for condition in asked.clocked) or sql.NULL(ValueType.DATE)
+        return transformed(rows, ROW, found)
+
+    def _row(self, frame: Frame) -> RowScope:
+        return RowScope(self.scope, rows_of(frame), lambda: variable(ROW))
 
 
-_ENDS: Mapping[How, str] = {How.EARLIEST: "arg_min_null", How.LATEST: "arg_max_null"}
+_END_OF: Mapping[How, int] = {How.EARLIEST: 1, How.LATEST: -1}
+"""Where in a list the row is that is picked."""
 
 # --- moving days --------------------------------------------------------------------------------------------------
 

@@ -1,32 +1,37 @@
 """The scope of a patient: how values of one person at one index date are named and found.
 
-Here: names of columns and what is taken from frames, once known. Not here: reading frames (`duckdb_frames`), and the
-operations themselves (`duckdb_series`).
+Here: names of columns, and what cannot be decided. Not here: frames (`duckdb_frames`), and the operations themselves
+(`duckdb_series`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from sqlglot import exp
 
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.bindings import Bindings
+from cohortium_platform.engine.duckdb_frames import PICK_METHODS, TAKEN_METHODS, column_of_row, compile_frame
 from cohortium_platform.engine.duckdb_series import Compiled, compile_series, first_of
-from cohortium_platform.engine.shape import Shape, is_about_row, patient_parts
+from cohortium_platform.engine.shape import is_about_row, patient_parts
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Codelist
-from cohortium_plugins.model.nodes import Frame, Pick, Series
+from cohortium_plugins.model.nodes import Frame, Pick, Rows, Series
 from cohortium_plugins.model.values import ValueType
 
-__all__ = ["PatientScope", "missing_table", "taken_column"]
+__all__ = ["Numbering", "PatientScope", "missing_table"]
 
 
-def taken_column(number: int, column: str | None = None) -> str:
-    """Name the column in which a frame's stage leaves what was taken from it, or a column of a picked row."""
-    return f"a{number}" if column is None else f"a{number}_{column}"
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """The numbers that stand for codelists in lists of rows: as a frame's rows, and as a grouping."""
+
+    rows: Mapping[Rows, int]
+    groupings: Mapping[str, int]
 
 
 def missing_table(table: str) -> str:
@@ -35,17 +40,20 @@ def missing_table(table: str) -> str:
 
 
 class PatientScope:
-    """Series of a person at an index date, each compiled once and bound to a name.
+    """Series, frames and picks of a person at an index date, each compiled once and bound to a name.
 
-    `missing`: tables never loaded for some of the practices evaluated.
+    `missing`: tables never loaded for some of the practices evaluated; `asked`: for each codelist's rows the fields
+    that are looked at, the date always.
     """
 
-    def __init__(self, codelists: Mapping[str, Codelist], missing: Collection[str]) -> None:
+    def __init__(self, codelists: Mapping[str, Codelist], missing: Collection[str], numbering: Numbering) -> None:
         self.bindings = Bindings()
-        self.shape = Shape()
+        self.numbering = numbering
+        self.asked: dict[Rows, dict[str, None]] = {}
         self._codelists, self._missing = codelists, missing
         self._numbers: dict[nodes.Node, int] = {}
         self._compiled: dict[Series, Compiled] = {}
+        self._lists: dict[Frame | Pick, Sql] = {}
 
     # --- series ---------------------------------------------------------------------------------------------------
 
@@ -66,39 +74,75 @@ class PatientScope:
         """Refuse: no row is looked at here (`checks` has made sure)."""
         raise LookupError(column)
 
-    def _of(self, node: Series) -> Compiled:
-        if node not in self._compiled:
-            for part in nodes.walk(node):  # parts first, so that a deep rule does not nest calls
-                if isinstance(part, Series) and part not in self._compiled and not is_about_row(part):
-                    self._compiled[part] = self._bound(part, compile_series(self, part))
-        return self._compiled[node]
+    def given(self, node: Series) -> Sql:
+        """Give the value of a series to a condition on rows: worked out before, not anew for each row."""
+        value = self.value(node)
+        self.keep(value)
+        return value
 
-    def _bound(self, node: Series, made: Compiled) -> Compiled:
-        number, stage = self.number(node), self.shape.stage(node)
-        value = self._named(f"v{number}", made.value, stage)
-        return Compiled(value, None if made.reason is None else self._named(f"r{number}", made.reason, stage))
+    def keep(self, value: Sql) -> None:
+        """Keep a value a column of its own: it is written into a function that is called for each row."""
+        if isinstance(value, exp.Column):
+            self.bindings.fix(value.name)
 
-    def _named(self, name: str, made: Sql, stage: int) -> Sql:
-        if isinstance(made, exp.Column) or not any(True for _ in sql.columns_in(made)):
-            return made
-        self.bindings.define(name, made, stage)
-        return sql.column(name)
+    def ask(self, rows: Rows, field: str) -> None:
+        """Take note that a field of rows is looked at."""
+        self.asked.setdefault(rows, {"date": None})[field] = None
 
     def number(self, node: nodes.Node) -> int:
         """Give the number by which a node's columns are named."""
         return self._numbers.setdefault(node, len(self._numbers))
 
-    # --- what is taken from frames --------------------------------------------------------------------------------
+    def named(self, letter: str, node: nodes.Node, made: Sql) -> Sql:
+        """Bind an expression to a name, unless it is one already or a constant."""
+        if isinstance(made, exp.Column) or not any(True for _ in sql.columns_in(made)):
+            return made
+        name = f"{letter}{self.number(node)}"
+        self.bindings.define(name, made)
+        return sql.column(name)
+
+    def _of(self, node: Series) -> Compiled:
+        if node not in self._compiled:
+            self._prepare(node)
+        return self._compiled[node]
+
+    def _prepare(self, root: nodes.Node) -> None:
+        """Compile all that a node stands on, parts first, so that a deep rule does not nest calls."""
+        for part in nodes.walk(root):
+            if isinstance(part, Frame | Pick):
+                self._list(part)
+            elif isinstance(part, Series) and part not in self._compiled and not is_about_row(part):
+                made = compile_series(self, part)
+                reason = None if made.reason is None else self.named("r", part, made.reason)
+                self._compiled[part] = Compiled(self.named("v", part, made.value), reason)
+
+    # --- frames and what is taken from them -----------------------------------------------------------------------
+
+    def frame(self, frame: Frame) -> Sql:
+        """Give a frame's rows."""
+        if frame not in self._lists:
+            self._prepare(frame)
+        return self._list(frame)
+
+    def pick(self, pick: Pick) -> Sql:
+        """Give a picked row."""
+        if pick not in self._lists:
+            self._prepare(pick)
+        return self._list(pick)
+
+    def _list(self, node: Frame | Pick) -> Sql:
+        if node not in self._lists:
+            if isinstance(node, Frame):
+                self._lists[node] = self.named("f", node, compile_frame(self, node))
+            else:
+                self._lists[node] = self.named("p", node, PICK_METHODS[node.how](self, node.frame))
+        return self._lists[node].copy()
 
     def taken(self, node: nodes.Exists | nodes.Count | nodes.Mean | nodes.PickValue) -> Compiled:
-        """Give what is taken from a frame, from the columns that reading it leaves behind."""
+        """Give what is taken from a frame."""
         if isinstance(node, nodes.PickValue):
             return Compiled(self.picked(node.pick, node.column), self.frame_reason(node.pick.frame))
-        found: Sql = sql.column(taken_column(self.number(node)))
-        if isinstance(node, nodes.Exists):
-            found = sql.is_known(found)
-        elif isinstance(node, nodes.Count):
-            found = sql.cast(sql.call("coalesce", found, sql.integer(0)), ValueType.NUMBER)
+        found = TAKEN_METHODS[type(node)](self, node.frame)
         return Compiled(self._known(node.frame, found, node.type), self.frame_reason(node.frame))
 
     def picked(self, pick: Pick, column: str) -> Sql:
@@ -106,13 +150,10 @@ class PatientScope:
         kind = nodes.ROW_COLUMNS[column]
         if column not in nodes.TABLES[pick.frame.table] and column != "source":
             return sql.NULL(kind)
-        found = taken_column(self.number(pick), column)
-        if self.frame_reason(pick.frame) is None:
-            return sql.column(found)
-        name = f"known_{found}"
+        name = f"{column}_of_{self.number(pick)}"
         if name not in self.bindings:
-            stage = self.shape.stage(pick.frame) + 1
-            self.bindings.define(name, self._known(pick.frame, sql.column(found), kind), stage)
+            found = column_of_row(self, pick.frame, lambda: self.pick(pick), column)
+            self.bindings.define(name, self._known(pick.frame, found, kind))
         return sql.column(name)
 
     def _known(self, frame: Frame, found: Sql, kind: ValueType) -> Sql:

@@ -2,7 +2,7 @@
 
 A person's rows are those of the practice where they are registered at the date, told apart by practice and patient
 together. Here: the statements, which are the same for every definition. Not here: what is done with the tables
-(`duckdb_program`), and in which order they are made (`duckdb`).
+(`duckdb_compile`), and in which order they are made (`duckdb`).
 
     files_<table>      views over the files; `files_all_registrations`: all that candidates have anywhere
     standings          practice, records_to, missing_<table>
@@ -10,7 +10,8 @@ together. Here: the statements, which are the same for every definition. Not her
     codes_<table>      codelist, code, category, groups (the code's category in each grouping codelist)
     candidates         practice, patient_id: whom membership could concern
     base               sid, pid, practice, patient_id, as_of, main, facts
-    rows_<table>       codelist, pid, rid (in the order of the rows), date, the table's columns, category, groups
+    matched_<table>    codelist, pid, rid (in the order of the rows), date, the table's columns, category, groups
+    lists              pid, and the rows of each codelist (`duckdb_rows`)
 """
 
 # Longer than 400 lines because the statements follow one another, each reading the tables of those before it.
@@ -23,14 +24,13 @@ from pathlib import Path
 from sqlglot import exp
 
 from cohortium_platform.engine import sql
-from cohortium_platform.engine.duckdb_frames import rows_table
-from cohortium_platform.engine.duckdb_program import create
+from cohortium_platform.engine.duckdb_frames import group_field
 
 __all__ = [
     "ALL_KNOWN", "ALL_REGISTERED", "ALL_REGISTRATIONS", "BASE", "CANDIDATES", "CODED", "DATES", "KEYS", "LAST_DAY",
-    "LATER", "LATER_OF", "LATER_PEOPLE", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER",
+    "LATER", "LATER_PEOPLE", "LATER_ROWS", "LEAVE_SETTLED", "MEMBERS_BASE", "MEMBERS_KEYS", "MEMBERS_LOOKING", "ORDER",
     "PERSONS", "READ_ON", "READ_TO", "REGISTERED", "STANDINGS", "candidates_with", "clear_codes", "insert_codes",
-    "insert_rows", "largest_first", "make_codes", "make_rows", "matched", "subjects", "view_of_files",
+    "largest_first", "make_codes", "matched", "read_rows", "subjects", "view_of_files",
 ]  # fmt: skip
 
 CODED = ("events", "medications")
@@ -264,8 +264,10 @@ def subjects(*, departed: bool) -> str:
 
 PERSONS = """
     CREATE TEMP TABLE persons AS
-    SELECT row_number() OVER () AS pid, practice, patient_id FROM (SELECT DISTINCT practice, patient_id FROM subjects)
+    SELECT row_number() OVER (ORDER BY practice, patient_id) AS pid, practice, patient_id
+    FROM (SELECT DISTINCT practice, patient_id FROM subjects)
 """
+"""Their numbers are in the order of results."""
 
 BASE = """
     CREATE TEMP TABLE base AS
@@ -298,13 +300,7 @@ MEMBERS_BASE = """
 LATER = "CREATE TEMP TABLE later (pid BIGINT, day DATE)"
 """Days after the last index date on which something that is recorded already comes into view."""
 
-LATER_OF = {
-    "events": "INSERT INTO later SELECT pid, date FROM rows_events WHERE date > getvariable('last_day')",
-    "medications": "INSERT INTO later SELECT pid, date FROM rows_medications WHERE date > getvariable('last_day')",
-    "consultations": "INSERT INTO later SELECT pid, date FROM rows_consultations WHERE date > getvariable('last_day')",
-    "contacts": "INSERT INTO later SELECT pid, date FROM rows_contacts WHERE date > getvariable('last_day')",
-}
-"""For each table whose rows were read to the end of time, what finds those of the future."""
+LATER_ROWS = "INSERT INTO later SELECT pid, date FROM later_rows"
 
 LATER_PEOPLE = (
     """
@@ -346,35 +342,27 @@ _MATCHED: Mapping[str, str] = {
         CREATE TEMP VIEW matched_events AS
         SELECT c.codelist, k.pid, {number} AS rid, e.date, e.code, c.category, e.value, e.unit, e.episode, e.source,
             c.groups
-        FROM (
-            FROM files_events
-            WHERE code IN (SELECT code FROM codes_events) AND patient_id IN (SELECT patient_id FROM keys)
-        ) AS e JOIN codes_events AS c ON c.code = e.code
+        FROM {files} AS e JOIN codes_events AS c ON c.code = e.code
         JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
         WHERE e.date <= getvariable('read_to')
     """,
     "medications": """
         CREATE TEMP VIEW matched_medications AS
         SELECT c.codelist, k.pid, {number} AS rid, e.date, e.code, c.category, e.source, c.groups
-        FROM (
-            FROM files_medications
-            WHERE code IN (SELECT code FROM codes_medications) AND patient_id IN (SELECT patient_id FROM keys)
-        ) AS e JOIN codes_medications AS c ON c.code = e.code
+        FROM {files} AS e JOIN codes_medications AS c ON c.code = e.code
         JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
         WHERE e.date <= getvariable('read_to')
     """,
     "consultations": """
         CREATE TEMP VIEW matched_consultations AS
         SELECT k.pid, {number} AS rid, e.date, e.kind, e.source
-        FROM (FROM files_consultations WHERE patient_id IN (SELECT patient_id FROM keys)) AS e
-        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        FROM {files} AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
         WHERE e.date <= getvariable('read_to')
     """,
     "contacts": """
         CREATE TEMP VIEW matched_contacts AS
         SELECT k.pid, {number} AS rid, e.date, e.kind, e.relationship, e.source
-        FROM (FROM files_contacts WHERE patient_id IN (SELECT patient_id FROM keys)) AS e
-        JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
+        FROM {files} AS e JOIN keys AS k ON k.practice = e.practice AND k.patient_id = e.patient_id
         WHERE e.date <= getvariable('read_to')
     """,
     "registrations": """
@@ -386,27 +374,45 @@ _MATCHED: Mapping[str, str] = {
 }
 
 
+_SIFTED: Mapping[str, str] = {
+    "events": """(
+        FROM files_events
+        WHERE code IN (SELECT code FROM codes_events) AND patient_id IN (SELECT patient_id FROM keys)
+    )""",
+    "medications": """(
+        FROM files_medications
+        WHERE code IN (SELECT code FROM codes_medications) AND patient_id IN (SELECT patient_id FROM keys)
+    )""",
+    "consultations": "(FROM files_consultations WHERE patient_id IN (SELECT patient_id FROM keys))",
+    "contacts": "(FROM files_contacts WHERE patient_id IN (SELECT patient_id FROM keys))",
+}
+
+
 def matched(table: str, *, numbered: bool) -> str:
     """Give the statement that makes a view of the rows of a table that rules ask for, with a number that follows the
     order of a patient's rows: the one that they carry (`numbered`), or one worked out now.
 
-    Rows are sifted by code and by patient before they are joined: probing for a text and a number at once costs four
-    times as much.
+    Rows of whole records are sifted by code and by patient before they are joined: probing for a text and a number at
+    once costs four times as much. Extracts are sifted already.
     """
     partition = "c.codelist, k.pid" if table in CODED else "k.pid"
     number = "e.rid" if numbered else f"row_number() OVER (PARTITION BY {partition} ORDER BY {ORDER[table]})"
-    return _MATCHED[table].format(number=number)
+    files = f"files_{table}" if numbered or table not in _SIFTED else _SIFTED[table]
+    return _MATCHED[table].format(number=number, files=files)
 
 
-def make_rows(table: str) -> str:
-    """Give the statement that reads the rows of the codes and people that stand in `codes_<table>` and `keys`."""
-    return create(rows_table(table), _matched(table))
-
-
-def insert_rows(table: str) -> str:
-    """Give the statement that reads more of them."""
-    return sql.rendered(exp.Insert(this=sql.table(rows_table(table)), expression=_matched(table)))
-
-
-def _matched(table: str) -> exp.Select:
-    return exp.Select(expressions=[exp.Star()]).from_(sql.table(f"matched_{table}"), copy=False)
+def read_rows(table: str, fields: Iterable[str], groupings: int, number: int | None = None) -> str:
+    """Give the query for the rows of the codes and people that stand in `codes_<table>` and `keys`, by codelist, person
+    and their order. `number` is the codelist's of a table that is not read by code.
+    """
+    groups = {group_field(place): place for place in range(groupings)}
+    codelist = sql.column("codelist") if number is None else sql.cast_integer(sql.integer(number))
+    columns: list[sql.Sql] = [sql.aliased(codelist, "codelist"), sql.column("pid")]
+    for name in fields:
+        found: sql.Sql = sql.column(name)
+        if name in groups:
+            found = sql.call("list_extract", sql.column("groups"), sql.integer(groups[name] + 1))
+        columns.append(sql.aliased(found, name))
+    order = ("pid", "rid") if number is not None else ("codelist", "pid", "rid")
+    query = sql.select(columns, sql.table(f"matched_{table}"))
+    return sql.rendered(query.order_by(*(sql.ordered(sql.column(name)) for name in order), copy=False))

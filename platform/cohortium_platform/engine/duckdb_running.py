@@ -139,21 +139,23 @@ class _Parsed:
 _parsed = _Parsed()
 
 _FORESEE = "SET disabled_optimizers = ''"
-_DO_NOT_FORESEE = "SET disabled_optimizers = 'statistics_propagation'"
+_DO_NOT_FORESEE = "SET disabled_optimizers = 'statistics_propagation,join_order,build_side_probe_side'"
 
 
 class Running:
-    """Runs statements to their end, since an unfinished result would own the connection."""
+    """Runs statements to their end, since an unfinished result would own the connection. `keep`: whether statements are
+    kept as they were parsed, which no two threads may run at once.
+    """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, cancellation: Cancellation) -> None:
-        self.connection, self.cancellation = connection, cancellation
+    def __init__(self, connection: duckdb.DuckDBPyConnection, cancellation: Cancellation, *, keep: bool = True) -> None:
+        self.connection, self.cancellation, self._keep = connection, cancellation, keep
 
     def foresee(self, *, outcomes: bool) -> None:
         """Let DuckDB use what it knows of a table's values to foresee outcomes, or not.
 
         Reading files needs it. For compiled rules it is off: in DuckDB 2.0.0 it refuses, for some contents of a table,
         a comparison whose outcome it foresees while one side is unknown ("BindBuiltinScalarFunction did not
-        return...").
+        return..."). Joins are then made as they are written: lists of rows stay where they are.
         """
         self.run(_FORESEE if outcomes else _DO_NOT_FORESEE)
 
@@ -166,7 +168,7 @@ class Running:
         `Unavailable` when a file cannot be read or memory is short, and `CohortiumError` without content of records.
         """
         with self._told():
-            parsed = _parsed.of(self.connection, statement) if again else statement
+            parsed = _parsed.of(self.connection, statement) if again and self._keep else statement
             return self.connection.execute(parsed, list(parameters) or None).fetchall()
 
     def table(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:

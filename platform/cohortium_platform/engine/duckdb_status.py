@@ -16,6 +16,7 @@ from sqlglot import exp
 from cohortium_platform.engine import sql
 from cohortium_platform.engine.duckdb_outlook import Outlook, least
 from cohortium_platform.engine.duckdb_patients import PatientScope
+from cohortium_platform.engine.duckdb_results import Told, told_column
 from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, STATUS_CODES, Kind
 from cohortium_platform.engine.plan import AGE, EVENT_COLUMNS, SEX, Plan
 from cohortium_platform.engine.sql import Sql
@@ -36,12 +37,6 @@ DECIDED = tuple(status for status in Status if status not in UNDECIDED)
 
 _SHOWN = ("value", "value_code", "value_text", "event_date", "event_code", "event_source")
 _ORDER = ("practice", "patient_id", "index_date", "position")
-
-_PERSON = {"practice": "practice", "patient_id": "patient_id", "index_date": "as_of"}
-"""What results say of the person, and the order in which these come."""
-
-_WORKED_OUT = dict.fromkeys(("due", "begins", "renews", "date", MAY_CHANGE), ValueType.DATE)
-"""What a result is shown from, beside its own columns."""
 
 MEMBERSHIP_UNTIL, NEXT_RECORDED = "membership_until", "next_recorded"
 """Columns of a person that hold for all their rows: see `duckdb_outlook` and `duckdb_records`."""
@@ -68,11 +63,13 @@ def reason_column(indicator: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """The columns that results, members and lists are made of, and the query that gives each of them from the table
-    that has these columns. A list takes one parameter, its index date.
+    that has these columns. A list takes one parameter, its index date. Results come as one row a person and index date,
+    which `duckdb_results` takes apart by what they have `told`.
     """
 
     columns: tuple[str, ...]
     queries: Mapping[Kind, Sql]
+    told: Told
 
 
 def compile_outputs(plan: Plan, scope: PatientScope, source: str, outlook: Outlook | None = None) -> Outputs:
@@ -80,13 +77,11 @@ def compile_outputs(plan: Plan, scope: PatientScope, source: str, outlook: Outlo
     writer = _Writer(plan, scope, source, outlook)
     cohorts = list(enumerate(plan.rules.cohorts))
     queries = {
-        Kind.RESULTS: _shown(
-            writer.results() if plan.rules.indicators else _no_results(), () if outlook is None else (MAY_CHANGE,)
-        ),
+        Kind.RESULTS: writer.results(),
         Kind.MEMBERS: _listed([writer.members(number, cohort) for number, cohort in cohorts]),
         Kind.LIST: _listed([writer.listed(number, cohort) for number, cohort in cohorts]),
     }
-    return Outputs(tuple(writer.columns), queries)
+    return Outputs(tuple(writer.columns), queries, writer.told())
 
 
 def compile_held_back(plan: Plan, source: str) -> exp.Select:
@@ -124,43 +119,34 @@ def compile_held_back(plan: Plan, source: str) -> exp.Select:
     return query.join(sql.table(source, then), on=same, join_type="left", copy=False)
 
 
-def _shown(rows: exp.Select, more: Sequence[str]) -> exp.Select:
-    """Show of every result, in their order, what its status shows: see `status._result`; and more dates, whatever its
-    status.
-    """
-    made = {
-        "status": exp.Case(
-            this=sql.column("status"),
-            ifs=[exp.If(this=_code(item), true=sql.text(item.value)) for item in STATUS_CODES],
-        ),
-        "due_date": sql.case(
-            [
-                (_is_one((Status.MET,)), sql.column("renews")),
-                (_is_one((Status.EXCLUDED, *OPEN)), sql.call("coalesce", sql.column("due"), sql.column("begins"))),
-            ]
-        ),
-        "due_now": sql.all_of([_is_one(OPEN), sql.is_missing(sql.column("due"))]),
-        "window_end": _visible("due"),
-        "met_date": sql.case(
-            [(_is_one((Status.MET,)), sql.call("coalesce", sql.column("date"), sql.column("event_date")))]
-        ),
-        "adjustment": sql.case([(_is_one((Status.EXCLUDED,)), sql.column("adjustment"))]),
-        **{name: _visible(name) for name in _SHOWN},
+def _shown(of: Mapping[str, Sql], status: Sql) -> dict[str, Sql]:
+    """Give of a result what its status shows: see `status._result`."""
+
+    def visible(name: str, *statuses: Status) -> Sql:
+        return _where(_is_one(status, statuses or DECIDED), of[name].copy())
+
+    open_without = sql.all_of([_is_one(status, OPEN), sql.is_missing(of["due"].copy())])
+    due = sql.call("coalesce", of["due"].copy(), of["begins"].copy())
+    met = sql.call("coalesce", of["date"].copy(), of["event_date"].copy())
+    opened = _is_one(status, (Status.EXCLUDED, *OPEN))
+    return {
+        "status": status.copy(),
+        "reason": of["reason"],
+        "due_date": sql.case([(_is_one(status, (Status.MET,)), of["renews"].copy()), (opened, due)]),
+        "due_now": open_without,
+        "met_date": _where(_is_one(status, (Status.MET,)), met),
+        "adjustment": visible("adjustment", Status.EXCLUDED),
+        "window_end": visible("due"),
+        **{name: visible(name) for name in _SHOWN},
     }
-    kinds = {**RESULT_COLUMNS, **dict.fromkeys(more, ValueType.DATE)}
-    columns = [sql.aliased(sql.cast(made.get(name, sql.column(name)), kind), name) for name, kind in kinds.items()]
-    return sql.select(columns, rows, "r")
 
 
-def _visible(name: str) -> Sql:
-    return sql.case([(_is_one(DECIDED), sql.column(name))])
+def _where(condition: Sql, value: Sql) -> Sql:
+    return value if _is_nothing(value) else sql.case([(condition, value)])
 
 
-def _no_results() -> exp.Select:
-    """Write the rows of a definition without indicators."""
-    kinds = {**RESULT_COLUMNS, "status": ValueType.CODE, **_WORKED_OUT}
-    columns = [sql.aliased(sql.NULL(kind), name) for name, kind in kinds.items()]
-    return exp.Select(expressions=columns).where(sql.FALSE(), copy=False)
+def _is_nothing(value: Sql) -> bool:
+    return isinstance(value, exp.Null) or (isinstance(value, exp.Cast) and isinstance(value.this, exp.Null))
 
 
 def _joined(parts: Sequence[exp.Select]) -> exp.Query:
@@ -189,10 +175,6 @@ class _Writer:
         """Bind an indicator's status and reason."""
         indicator = self.plan.rules.indicators[number]
         scope = self.scope
-        parts = [indicator.applies, indicator.met, indicator.begins, *(a.when for a in indicator.adjustments)]
-        if indicator.due is not None:
-            parts.append(indicator.due)
-        stage = max(scope.shape.stage(part) for part in parts)
         unsure = scope.reason(indicator.met)
         status = [
             (sql.negated(scope.value(indicator.applies)), _code(Status.NOT_APPLICABLE)),
@@ -204,8 +186,8 @@ class _Writer:
         status.extend((scope.value(item.when), _code(Status.EXCLUDED)) for item in indicator.adjustments)
         in_time = sql.binary(exp.GTE, self.due(indicator), scope.fact("as_of"))
         status.append((in_time, _code(Status.DUE)))
-        scope.bindings.define(status_column(number), sql.case(status, _code(Status.OVERDUE)), stage)
-        scope.bindings.define(reason_column(number), self._reason(number, indicator), stage)
+        scope.bindings.define(status_column(number), sql.case(status, _code(Status.OVERDUE)))
+        scope.bindings.define(reason_column(number), self._reason(number, indicator))
 
     def _reason(self, number: int, indicator: Indicator) -> Sql:
         scope = self.scope
@@ -236,27 +218,23 @@ class _Writer:
     # --- rows -----------------------------------------------------------------------------------------------------
 
     def results(self) -> exp.Select:
-        """Write the rows of all indicators, sorted, with every value whether or not the status shows it.
+        """Write a row a person and index date with what the results of all indicators say."""
+        columns: dict[str, Sql] = {name: sql.column(name) for name in ("pid", "as_of", "practice", "patient_id")}
+        members = dict.fromkeys(member for _, member in self.told().indicators)
+        columns.update({name: sql.column(name) for name in members})
+        kinds = {**RESULT_COLUMNS, MAY_CHANGE: ValueType.DATE}
+        for number in range(len(self.plan.rules.indicators)):
+            for name, value in self._result(number).items():
+                if not _is_nothing(value):
+                    whole = _as_code(value) if name == "status" else sql.cast(value, kinds[name])
+                    columns[told_column(number, name)] = whole
+        return self._select(columns, sql.any_of(sql.column(name) for name in members))
 
-        People are sorted, and each gives a list of results: sorting the results themselves took twice as long, and all
-        of them in memory.
-        """
+    def told(self) -> Told:
+        """Tell what results are about: each indicator, and the column that tells its members."""
         cohorts = {cohort.name: number for number, cohort in enumerate(self.plan.rules.cohorts)}
-        members = [sql.column(member_column(cohorts[item.cohort])) for item in self.plan.rules.indicators]
-        told = [sql.struct(self._result(number)) for number in range(len(members))]
-        names = [str(field.this.this) for field in told[0].expressions]
-        some = list(dict.fromkeys(member.name for member in members))
-        if len(some) > 1:
-            told = [sql.case([(member, one)]) for member, one in zip(members, told, strict=True)]
-        columns = {**{name: sql.column(of) for name, of in _PERSON.items()}, "told": sql.call("list_value", *told)}
-        listed = self._select(columns, sql.any_of(sql.column(name) for name in some))
-        listed.order_by(*(sql.ordered(sql.column(of)) for of in _PERSON.values()), copy=False)
-        person: list[Sql] = [sql.column(name) for name in _PERSON]
-        each = sql.aliased(sql.call("unnest", sql.column("told")), "one")
-        rows = sql.select([*(column.copy() for column in person), each], listed)
-        fields = [sql.aliased(sql.call("struct_extract", sql.column("one"), sql.text(name)), name) for name in names]
-        query = sql.select([*person, *fields], rows)
-        return query if len(some) == 1 else query.where(sql.is_known(sql.column("one")), copy=False)
+        listed = tuple((item.name, member_column(cohorts[item.cohort])) for item in self.plan.rules.indicators)
+        return Told(listed, ahead=self.outlook is not None)
 
     def _result(self, number: int) -> dict[str, Sql]:
         """Give what the rows of one indicator say."""
@@ -264,9 +242,7 @@ class _Writer:
         indicator = self.plan.rules.indicators[number]
         shown, event = indicator.shown, self._event(indicator.evidence)
         adjusted = [(self.scope.value(item.when), sql.text(item.name)) for item in indicator.adjustments]
-        columns = {
-            "indicator": sql.text(indicator.name),
-            "status": sql.column(status_column(number)),
+        values = {
             "reason": sql.column(reason_column(number)),
             "due": self._optional(indicator.due),
             "begins": self.scope.value(indicator.begins),
@@ -277,17 +253,16 @@ class _Writer:
             "value_text": self._optional(shown.text),
             "adjustment": sql.case(adjusted),
             **{f"event_{name}": value for name, value in event.items()},
-            **self._may_change([self._until(number)]),
         }
-        kinds = {**RESULT_COLUMNS, **_WORKED_OUT}
-        return {name: sql.NULL(kinds[name]) if isinstance(v, exp.Null) else v for name, v in columns.items()}
+        status = sql.column(status_column(number))
+        return {**_shown(values, status), **self._may_change([self._until(number)])}
 
     def _until(self, number: int) -> Sql:
         """Bind the day before which an indicator's row stays as it is, and give its column."""
         name = f"until_{number}"
         if self.outlook is None or name in self.scope.bindings:
             return sql.column(name)
-        indicator, shape, ahead = self.plan.rules.indicators[number], self.scope.shape, self.outlook
+        indicator, ahead = self.plan.rules.indicators[number], self.outlook
         series = [node for node in indicator.nodes() if isinstance(node, nodes.Series)]
         due = [day for day in (indicator.due, indicator.begins) if day is not None]
         passing = [ahead.until(nodes.Compare(CompareOp.GE, day, nodes.IndexDate())) for day in due]
@@ -298,9 +273,8 @@ class _Writer:
         elsewhere = sql.binary(
             exp.EQ, sql.column(status_column(number)), sql.integer(STATUS_CODES[Status.NOT_APPLICABLE])
         )
-        stages = [shape.stage(node) for node in series] + [shape.stage(pick.frame) + 1 for pick in indicator.evidence]
         until = sql.case([(elsewhere, applies or unknown.copy())], everything)
-        self.scope.bindings.define(name, until, max(stages))
+        self.scope.bindings.define(name, until)
         return sql.column(name)
 
     def _may_change(self, days: Sequence[Sql | None]) -> dict[str, Sql]:
@@ -414,8 +388,12 @@ def _code(status: Status) -> Sql:
     return sql.integer(STATUS_CODES[status])
 
 
-def _is_one(options: Sequence[Status]) -> Sql:
-    return sql.is_in(sql.column("status"), [_code(option) for option in options])
+def _as_code(status: Sql) -> Sql:
+    return exp.Cast(this=status, to=exp.DataType.build("UTINYINT", dialect="duckdb"))
+
+
+def _is_one(status: Sql, options: Sequence[Status]) -> Sql:
+    return sql.is_in(status.copy(), [_code(option) for option in options])
 
 
 def _how_many(indicators: Sequence[int], status: Status) -> Sql:

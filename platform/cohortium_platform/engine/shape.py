@@ -1,5 +1,5 @@
-"""How a rule hangs together: what is about a row and what about the patient, and what must be known before what;
-and what a column of a frame's rows is made of.
+"""How a rule hangs together: what is about a row and what about the patient, and what a column of a frame's rows is
+made of.
 
 Not here: collecting what is to be read (`plan`), and what operations mean.
 """
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.nodes import CompareOp, Frame, Node, Series, rows_of
+from cohortium_plugins.model.nodes import CompareOp, Frame, Series, rows_of
 from cohortium_plugins.model.values import ValueType
 
-__all__ = ["Days", "Shape", "column_of", "condition_of", "is_about_row", "parts_of", "patient_parts", "rows_of"]
+__all__ = ["column_of", "condition_of", "is_about_row", "parts_of", "patient_parts", "rows_of"]
 
 
 def parts_of(series: Series) -> Iterator[Series]:
@@ -54,13 +52,6 @@ def patient_parts(condition: Series) -> Iterator[Series]:
             stack.extend(reversed(list(parts_of(part))))
         else:
             yield part
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Days(Node):
-    """The days of a frame's rows: what `Near` looks for in a frame, taken from it like any aggregate."""
-
-    frame: Frame
 
 
 def column_of(frame: Frame, column: str) -> Series:
@@ -125,44 +116,3 @@ def _parts_first(series: Series) -> Iterator[Series]:
             seen.add(part)
             stack.append((part, True))
             stack.extend((child, False) for child in parts_of(part))
-
-
-class Shape:
-    """In which stage each node can be worked out.
-
-    Stage 0 knows facts of the patient. A frame is read in the first stage that knows every value its conditions ask
-    for, and what is taken from it is known one stage later.
-    """
-
-    def __init__(self) -> None:
-        self._stages: dict[Node, int] = {}
-
-    def stage(self, node: Series | Frame) -> int:
-        """Give the stage in which a series is known, or a frame can be read."""
-        if node not in self._stages:
-            for part in nodes.walk(node):
-                if part not in self._stages and isinstance(part, Series | Frame):
-                    self._stages[part] = self._stage(part)
-        return self._stages[node]
-
-    def _stage(self, node: Series | Frame) -> int:
-        if isinstance(node, Frame):
-            return self._stage_of_frame(node)
-        if isinstance(node, nodes.Exists | nodes.Count | nodes.Mean):
-            return self.stage(node.frame) + 1
-        if isinstance(node, nodes.PickValue):
-            return self.stage(node.pick.frame) + 1
-        return max((self.stage(part) for part in parts_of(node)), default=0)
-
-    def _stage_of_frame(self, frame: Frame) -> int:
-        if isinstance(frame, nodes.Rows):
-            return 0
-        if isinstance(frame, nodes.Filter):
-            asked = (self.stage(part) for part in patient_parts(frame.condition))
-            return max(self.stage(frame.frame), *asked, 0)
-        if isinstance(frame, nodes.FirstOfEach | nodes.InUnit):
-            return self.stage(frame.frame)
-        if isinstance(frame, nodes.Near):
-            lengths = (self.stage(frame.before), self.stage(frame.after))
-            return max(self.stage(frame.frame), self.stage(frame.other) + 1, *lengths)
-        raise DefinitionError(f"{type(frame).__name__} is no frame that the engine knows.")

@@ -51,7 +51,7 @@ class Program:
             outputs.append(member_column(number))
             scope.bindings.define(outputs[-1], sql.is_true(scope.value(cohort.members)))
         whole = sql.select([exp.Star()], sql.table(PEOPLE))
-        query = scope.bindings.select(outputs, 0, whole, PEOPLE_COLUMNS)
+        query = scope.bindings.select(outputs, whole, PEOPLE_COLUMNS)
         joined = sql.all_of([sql.column("main"), sql.any_of(sql.column(name) for name in outputs)])
         if self.stale:
             ever = exp.Window(

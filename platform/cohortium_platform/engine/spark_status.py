@@ -57,7 +57,7 @@ def compile_lines(plan: Plan, scope: PatientScope, source: str, *, stale: bool) 
     wanted = dict.fromkeys(name for made in lists.values() if made is not None for name in _names(made))
     wanted.update(dict.fromkeys([*map(_status, indicators), *map(_reason, indicators)]))
     whole = sql.select([exp.Star()], sql.table(source))
-    query = scope.bindings.select([name for name in wanted if name not in kept], 0, whole, kept)
+    query = scope.bindings.select([name for name in wanted if name not in kept], whole, kept)
     if stale:
         query = _held_back(plan, query, list(wanted))
     columns: list[Sql] = [sql.column(name) for name in LINE_KEYS]

@@ -17,8 +17,9 @@ from cohortium_plugins.model.values import Duration, Scalar, Unit, ValueType
 
 __all__ = [
     "FALSE", "NULL", "TRUE", "UNITS", "Sql", "aliased", "all_of", "any_of", "between", "binary", "call", "case", "cast",
-    "cast_integer", "column", "columns_in", "integer", "is_in", "is_known", "is_missing", "is_true", "literal", "minus",
-    "name", "negated", "operand", "ordered", "rendered", "select", "stands_beside_operator", "struct", "table", "text",
+    "cast_integer", "column", "columns_in", "create", "integer", "is_in", "is_known", "is_missing", "is_true",
+    "literal", "minus", "name", "negated", "operand", "ordered", "rendered", "select", "stands_beside_operator",
+    "struct", "table", "text",
 ]  # fmt: skip
 
 Sql = exp.Expr
@@ -254,6 +255,18 @@ def select(columns: Sequence[Sql], source: exp.Select | exp.Table | exp.Subquery
     if isinstance(source, exp.Select):
         source = exp.Subquery(this=source, alias=exp.TableAlias(this=name(alias)))
     return exp.Select(expressions=list(columns)).from_(source, copy=False)
+
+
+def create(of: str, query: Sql, *, anew: bool = False) -> str:
+    """Write the statement that keeps a query's rows as a temporary table, in place of one of this name if `anew`."""
+    statement = exp.Create(
+        this=table(of),
+        kind="TABLE",
+        replace=anew,
+        expression=query,
+        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+    )
+    return rendered(statement)
 
 
 def columns_in(expression: Sql) -> Iterator[exp.Column]:
