@@ -70,6 +70,7 @@ LIVE_NEAR = (
     OrganisationType.PRACTICE,
     OrganisationType.PCN,
     OrganisationType.FEDERATION,
+    OrganisationType.NEIGHBOURHOOD_TEAM,
     OrganisationType.PLACE,
 )
 CARERS = (Role.CLINICIAN, Role.CARE_COORDINATOR)
@@ -347,7 +348,7 @@ def test_who_may_break_glass(session, tenant) -> None:
             session, _principal(role, kind=kind), Action.BREAK_GLASS, TenantItself(tenant.id), purpose, on=DAY
         ).allowed
     }
-    kinds = {OrganisationType.PRACTICE, OrganisationType.PCN, OrganisationType.FEDERATION, OrganisationType.TRUST}
+    kinds = {*LIVE_NEAR, OrganisationType.TRUST} - {OrganisationType.PLACE}
     assert allowed == {(Role.CLINICIAN, kind, Purpose.DIRECT_CARE) for kind in kinds}
 
 

@@ -2,11 +2,15 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
+import httpx2
 import pytest
 
 pytestmark = pytest.mark.xdist_group("demonstration")  # one demonstration serves all of these
@@ -138,6 +142,47 @@ def test_an_extract_is_made_and_loaded_by_hand(folder):
     again = as_json(folder, "import", "extract", "--tenant", "dorset")
     assert again["unchanged"] is True
     assert again["snapshot"] is None
+
+
+def soon(found):
+    """Ask until the answer is one that counts, for a minute at most."""
+    for _ in range(240):
+        if answer := found():
+            return answer
+        time.sleep(0.25)
+    raise AssertionError("It never came.")
+
+
+def children_of(process):
+    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def answers(port):
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGKILL])
+def test_a_served_site_has_a_worker_that_keeps_the_logs_and_ends_with_it(folder, ended_by):
+    """However the site ends: asked to, or killed. Nothing else here signs a checkpoint."""
+    as_json(folder, "status")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COHORTIUM_")}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    site = subprocess.Popen([PROGRAM, "serve", "--port", str(port)], cwd=folder, env=environment)
+    try:
+        assert soon(lambda: answers(port))
+        beside = children_of(site.pid)
+        assert beside
+        assert soon(lambda: as_json(folder, "audit", "status", "--tenant", "dorset")["checkpoint"])
+    finally:
+        site.send_signal(ended_by)
+        site.wait(60)
+    assert soon(lambda: not any(Path(f"/proc/{pid}").exists() for pid in beside))
 
 
 def test_without_settings_or_a_demonstration_the_way_out_is_said(tmp_path):

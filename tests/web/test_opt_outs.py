@@ -8,12 +8,13 @@ import json
 import re
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from sqlalchemy import text
 from sqlmodel import select
 from typer.testing import CliRunner
@@ -231,3 +232,58 @@ def test_the_commands_of_the_page_for_ig_officers_work(run, database, make_regis
         row = session.exec(select(ClearedList)).one()
     assert row.by.startswith("operator:")
     assert row.expires == date(2025, 12, 11)
+
+
+def test_an_officer_loads_an_answer_on_the_page(
+    sign_in, add_someone, database, make_registry, hand_made, form_token
+) -> None:
+    tenant = make_registry()
+    officer = sign_in(add_someone(tenant, (Role.IG_OFFICER, ICB)))
+    path = "/ig/opt-outs/"
+    token = form_token(officer.get(path).text)
+    days = {"as_at": TODAY.isoformat(), "expires": (TODAY + timedelta(days=9)).isoformat()}
+    numbers = [each.nhs_number for each in hand_made.everyone()]
+
+    def load(lines: Sequence[str], **changed: str) -> Response:
+        answer = {"answer": ("answer.csv", "".join(f"{line},\r\n" for line in lines).encode())}
+        return officer.post(path, data={"form_token": token, **days, **changed}, files=answer)
+
+    refused = load([*numbers, "1234567890"])
+    assert refused.status_code == 400
+    assert f"Line {len(numbers) + 1} is no NHS number" in refused.text
+    assert "1234567890" not in refused.text
+    assert load([]).status_code == 400
+    assert load(numbers, as_at="yesterday").status_code == 400
+    assert load(numbers, expires=(TODAY - timedelta(days=1)).isoformat()).status_code == 400
+    assert officer.post(path, data={"form_token": token, **days}).status_code == 400, "no file"
+    with database.tenant(tenant.id) as session:
+        assert session.exec(select(ClearedList)).all() == []
+    assert load(numbers).status_code == 303
+    assert f"holds {len(numbers)} people" in officer.get(path).text.replace("\xa0", " ")
+    with database.tenant(tenant.id) as session:
+        made = session.exec(select(ClearedList)).one()
+        entry = session.exec(select(AuditEntry).where(AuditEntry.resource == f"cleared-list/{made.id}")).one()
+    assert (made.people, entry.action) == (len(numbers), "manage-opt-outs")
+    assert entry.detail == {**days, "people": len(numbers)}
+
+
+def test_a_form_with_a_file_proves_first_that_it_is_ours(sign_in, add_someone, opted, form_token) -> None:
+    officer, clinician = (sign_in(add_someone(opted, role)) for role in ((Role.IG_OFFICER, ICB), (Role.CLINICIAN, PCN)))
+    path = "/ig/opt-outs/"
+    token, strange = form_token(officer.get(path).text), form_token(clinician.get("/").text)
+    answer = {"answer": ("answer.csv", b"9990000018,\n")}
+    assert officer.post(path, files=answer).status_code == 403
+    assert officer.post(path, data={"form_token": strange}, files=answer).status_code == 403
+    assert officer.post(path, data={"as_at": "x", "form_token": token}, files=answer).status_code == 403, "not first"
+    assert officer.post(path, data={"form_token": token}, files={"a": b"\0"}).status_code == 400
+    assert clinician.post(path, data={"form_token": strange}, files=answer).status_code == 404
+    assert officer.post("/ig/rules/", data={"form_token": token}, files=answer).status_code == 415
+    kind = {"content-type": "multipart/form-data; boundary=x", "content-length": str(65 * 1024 * 1024)}
+    assert officer.post(path, content=b"--x", headers=kind).status_code == 413
+    kind.pop("content-length")
+    for body in (b"", b"--x", b"--x--", b'--x\r\nContent-Disposition: form-data; name="form_token"\r\n\r\n'):
+        assert officer.post(path, content=body, headers=kind).status_code == 403
+    nameless = {"content-type": "multipart/form-data"}
+    assert officer.post(path, content=b"--\r\n", headers=nameless).status_code == 403
+    unended = b'--x\r\nContent-Disposition: form-data; name="form_token"\r\n\r\n' + token.encode() + b"\r\n--x\r\nhalf"
+    assert officer.post(path, content=unended, headers=kind).status_code == 400

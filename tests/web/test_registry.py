@@ -276,6 +276,16 @@ def test_a_failure_is_recorded_and_shows_nothing(clinician, entries, app, monkey
     assert (entries(answer).outcome, entries(answer).resource) == ("failed", "/registries/{pack}/")
 
 
+def test_the_list_and_the_tiles_keep_each_others_filters(clinician) -> None:
+    for here, there in (("", "tiles/"), ("tiles/", "")):
+        page = clinician.get(f"{LIST}{here}?organisation={ELM}&age_from=40&page=1")
+        assert f'href="{LIST}{there}?organisation={ELM}&amp;age_from=40"' in page.text
+        part = clinician.get(f"{LIST}{here}?organisation={ELM}", headers={"hx-request-type": "partial"})
+        assert 'hx-target="#ways"' in part.text
+        assert f'href="{LIST}{there}?organisation={ELM}"' in part.text
+    assert f'href="{LIST}measures/"' in page.text
+
+
 # --- tiles, measures, rates, download ----------------------------------------------------------------------------
 
 

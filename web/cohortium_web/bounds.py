@@ -21,14 +21,20 @@ from cohortium_platform.errors import BadInput, CohortiumError
 from cohortium_web.browser import site_of
 from cohortium_web.problems import show_problem
 
-__all__ = ["FORM", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "TAKEN", "Bounded"]
+__all__ = ["FILES", "FORM", "FORM_WITH_FILE", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "TAKEN", "Bounded"]
 
 MOST_BODY_BYTES = 64 * 1024
 """More than any form here is long."""
 MOST_QUERY_BYTES = 8 * 1024
 FORM = "application/x-www-form-urlencoded"
-TAKEN: Mapping[str, str] = {FORM: "forms of pages, and programs that ask for a token or say that a session is over"}
-"""What a body may be, and why. A page that takes files adds its kind here, and bounds its files."""
+FORM_WITH_FILE = "multipart/form-data"
+TAKEN: Mapping[str, str] = {
+    FORM: "forms of pages, and programs that ask for a token or say that a session is over",
+    FORM_WITH_FILE: "forms of the pages that take a file, and of no other",
+}
+"""What a body may be, and why."""
+FILES: Mapping[str, int] = {"/ig/opt-outs/": 64 * 1024 * 1024}
+"""The pages that take a file, and how many bytes their form may have with it: five million NHS numbers, a line each."""
 _PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by load balancers, which name the machine and not the service."""
 
@@ -63,26 +69,26 @@ class Bounded:
             headers = Headers(scope=scope)
             _check_host(scope, headers)
             _check_address(scope)
-            _check_announced(headers)
+            most = _check_announced(headers, scope["path"])
         except CohortiumError as refused:
             answer = show_problem(Request(scope, receive), refused)
             answer.headers["connection"] = "close"  # what follows on it may be the rest of this request
             await answer(scope, receive, send)
             return
-        await self.app(scope, _Counted(receive), send)
+        await self.app(scope, _Counted(receive, most), send)
 
 
 class _Counted:
     """A `receive` that raises once more has come than a body may have, announced or not, or a NUL."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive, self._length, self._last = receive, 0, b""
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most, self._length, self._last = receive, most, 0, b""
 
     async def __call__(self) -> Message:
         message = await self._receive()
         body: bytes = message.get("body", b"")
         self._length += len(body)
-        if self._length > MOST_BODY_BYTES:
+        if self._length > self._most:
             raise _too_long()
         if _has_nul(self._last + body):
             raise BadInput("What was sent holds a character that is none.", "Type it again.")
@@ -107,20 +113,23 @@ def _check_address(scope: Scope) -> None:
         raise BadInput("The address holds a character that is none.", "Check the address.")
 
 
-def _check_announced(headers: Headers) -> None:
+def _check_announced(headers: Headers, path: str) -> int:
     """What the headers say of a body, before any of it is read. Two lengths at once are how a request is hidden in
-    another, where a proxy believes the one and the server the other.
+    another, where a proxy believes the one and the server the other. Gives how many bytes it may have.
     """
     if "content-length" in headers and "transfer-encoding" in headers:
         raise BadInput("That request could not be read.")
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
         raise BadInput("That request could not be read.")
-    if len(length) > len(str(MOST_BODY_BYTES)) or int(length) > MOST_BODY_BYTES:
-        raise _too_long()
     kind = headers.get("content-type", FORM).partition(";")[0].strip().lower()
-    if kind not in TAKEN and (int(length) or "transfer-encoding" in headers):
+    with_file = kind == FORM_WITH_FILE and path in FILES
+    most = FILES[path] if with_file else MOST_BODY_BYTES
+    if len(length) > len(str(most)) or int(length) > most:
+        raise _too_long()
+    if not (with_file or kind == FORM) and (int(length) or "transfer-encoding" in headers):
         raise _NotTaken("This kind of content is not taken here.", "Send the form of a page.")
+    return most
 
 
 def _has_nul(text: bytes) -> bool:

@@ -91,12 +91,13 @@ def _approve(session: Session, people: Mapping[tuple[Role, str], Sequence[UUID]]
 
 def _people(graph: OrganisationGraph) -> Iterator[tuple[str, list[tuple[Role, str]]]]:
     """Yield someone for each role; one person holds two."""
-    practices, pcns, federations, icbs, alliances, places = (
+    practices, pcns, federations, teams, icbs, alliances, places = (
         graph.of_type(kind, TODAY)
         for kind in (
             OrganisationType.PRACTICE,
             OrganisationType.PCN,
             OrganisationType.FEDERATION,
+            OrganisationType.NEIGHBOURHOOD_TEAM,
             OrganisationType.ICB,
             OrganisationType.CANCER_ALLIANCE,
             OrganisationType.PLACE,
@@ -109,6 +110,7 @@ def _people(graph: OrganisationGraph) -> Iterator[tuple[str, list[tuple[Role, st
     yield "Dr Tom Merriwether", [(Role.CLINICIAN, second), (Role.CLINICIAN, pcns[0])]
     yield "Grace Okonjo-Field", [(Role.CARE_COORDINATOR, pcns[0])]
     yield "Dr Ruth Winterbourne", [(Role.CLINICIAN, federations[0])]
+    yield "Ifeoma Stillwater", [(Role.CARE_COORDINATOR, teams[0])]
     yield "Callum Brightwater", [(Role.CARE_COORDINATOR, largest)]
     yield "Meera Thistlewood", [(Role.PRACTICE_MANAGER, first)]
     yield "Owen Fairweather", [(Role.ICB_ANALYST, icbs[0])]

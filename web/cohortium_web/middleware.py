@@ -14,12 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from fastapi import FastAPI
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cohortium_platform.errors import CohortiumError, Forbidden
-from cohortium_web.bounds import FORM, Bounded
+from cohortium_web.bounds import FORM, FORM_WITH_FILE, Bounded
 from cohortium_web.browser import FORM_FIELD, FORM_HEADER, browser_of, site_of
 from cohortium_web.problems import show_failure, show_problem
 
@@ -48,6 +49,8 @@ _STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROGRAMS = re.compile(r"/oauth/token|/sign-in/to/[^/]+/with/[^/]+/logout")
 """Where programs send what proves itself, and no cookie counts: there is nothing that a forged form could borrow."""
+_FIRST_PART_BYTES = 1024
+"""More than the part of a form with a file that holds its token."""
 
 
 def wrap(app: FastAPI) -> None:
@@ -211,10 +214,38 @@ async def _token(headers: Headers, receive: Receive) -> tuple[str, Receive]:
     """The token of a header or of a form, and a `receive` that gives the form once more."""
     if FORM_HEADER in headers:
         return headers[FORM_HEADER], receive
-    if not headers.get("content-type", "").startswith(FORM):
+    kind = headers.get("content-type", "")
+    if kind.startswith(FORM_WITH_FILE):
+        return await _first_part(kind, receive)
+    if not kind.startswith(FORM):
         return "", receive
     body, receive = await _read_form(receive)
     return parse_qs(body.decode("utf-8", "replace")).get(FORM_FIELD, [""])[0], receive
+
+
+async def _first_part(kind: str, receive: Receive) -> tuple[str, Receive]:
+    """The token of a form with a file, of which it must be the first part, so that no file is read before it; and a
+    `receive` that gives what was read once more.
+    """
+    read: list[Message] = []
+    begun = b""
+    while len(begun) < _FIRST_PART_BYTES:
+        read.append(await receive())
+        begun += read[-1].get("body", b"")
+        if read[-1]["type"] != "http.request" or not read[-1].get("more_body", False):
+            break
+    given = iter(read)
+
+    async def again() -> Message:
+        message = next(given, None)
+        return await receive() if message is None else message
+
+    boundary = re.escape(parse_options_header(kind)[1].get(b"boundary", b""))
+    found = re.match(
+        b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n([^\r]*)\r\n' % (boundary, FORM_FIELD.encode()),
+        begun,
+    )
+    return (found[1].decode("latin-1") if found and boundary else ""), again
 
 
 async def _read_form(receive: Receive) -> tuple[bytes, Receive]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from uuid import UUID
 
@@ -34,8 +35,11 @@ class Permission:
     policies: tuple[Policy, ...]
 
 
+@cache
 def access_matrix() -> Sequence[Permission]:
-    """Every permission that there is, in the order of roles, kinds, purposes and actions."""
+    """Every permission that there is, in the order of roles, kinds, purposes and actions. Thousands of questions are
+    asked for it, and once only: policies change with the program.
+    """
     found = []
     for role, kind in product(Role, OrganisationType):
         asked = list(product(Purpose, Action, (False, True)))
@@ -45,7 +49,7 @@ def access_matrix() -> Sequence[Permission]:
             if answer.allowed:  # asked with a glass broken last: what that adds comes on top
                 allowed[purpose, action] = answer.policies
         found += [Permission(role, kind, *asked_of, policies) for asked_of, policies in allowed.items()]
-    return found
+    return tuple(found)
 
 
 def _question(purpose: Purpose, action: Action, broken_glass: bool) -> Question:  # noqa: FBT001 - one of a product

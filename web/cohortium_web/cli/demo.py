@@ -36,7 +36,7 @@ from cohortium_web.cli.context import DEMO_FOLDER, Place, open_place
 from cohortium_web.cli.output import AsJson, Output
 from cohortium_web.cli.records import publish_tables
 from cohortium_web.cli.registries import request_of
-from cohortium_web.cli.service import run_site
+from cohortium_web.cli.service import run_site, worker_beside
 from cohortium_web.cli.synthetic import make_population, population
 from cohortium_web.demo import INDEX_DATE, LOCAL_CODE, DemoPlaces, begin, demo_environment, remove_demo, stop_demo
 from cohortium_web.demo_opt_outs import clear_demo_patients
@@ -82,7 +82,8 @@ def demo(
             _show_people(output, place)
         if serve:
             output.say(f"[bold]Open http://127.0.0.1:{port}/[/bold] (stop with Ctrl-C)")
-            run_site("127.0.0.1", port)
+            with worker_beside():
+                run_site("127.0.0.1", port)
     finally:
         stop_demo(DEMO_FOLDER)
 

@@ -15,6 +15,7 @@ from cohortium_platform.results import RegistryResults, ResultStore
 from cohortium_plugins.model import Indicator
 from cohortium_web.asking import Asking
 from cohortium_web.definitions import Registered
+from cohortium_web.pages.registry.filters import Filters
 from cohortium_web.pages.registry.views import RecordsTo, Tab
 from cohortium_web.words import plural
 
@@ -24,6 +25,8 @@ _TABS = (
     ("Patients", ""), ("Tiles", "tiles/"), ("Measures", "measures/"), ("Rates", "rates/"), ("Outreach", "outreach/"),
 )  # fmt: skip
 _RECONCILIATION = ("Reconciliation", "reconciliation/")
+_FILTERED = frozenset({"", "tiles/"})
+"""The tabs that show who fits the filters: going from one to the other keeps them."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,15 @@ class OpenedRegistry:
         stratifiers = self.registered.definition.stratifiers
         return {value: words for stratifier in reversed(stratifiers) for value, words in stratifier.labels}
 
-    def tabs(self, current: str) -> Sequence[Tab]:
-        """The ways to look at it."""
+    def tabs(self, current: str, filters: Filters | None = None) -> Sequence[Tab]:
+        """The ways to look at it, those that take filters with the filters that are set."""
         has_reference = any(cohort.reference is not None for cohort in self.registered.definition.cohorts)
+        kept = "" if filters is None else filters.on_page(1).at("")
         tabs = (*_TABS, _RECONCILIATION) if has_reference else _TABS
-        return [Tab(title, self.path + where, where == current) for title, where in tabs]
+        return [
+            Tab(title, self.path + where + (kept if where in _FILTERED else ""), where == current)
+            for title, where in tabs
+        ]
 
     def scope(self, people: int) -> str:
         """How many people of how many practices, and which practices have no results yet."""

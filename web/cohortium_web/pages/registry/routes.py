@@ -39,7 +39,8 @@ def show_list(asking: Viewing, pack: str) -> Response:
     view = {**_page_view(listed, registry.path), "rows": listed.rows()}
     if asking.wants_part:
         return asking.part("registry/results.html", listed.filters.at(registry.path), **view)
-    return asking.page("registry/list.html", **view, registry=registry_head(registry, "", listed.everyone))
+    head = registry_head(registry, "", listed.everyone, listed.filters)
+    return asking.page("registry/list.html", **view, registry=head)
 
 
 @router.get("/tiles/")
@@ -58,7 +59,8 @@ def show_tiles(asking: Viewing, pack: str) -> Response:
     }
     if asking.wants_part:
         return asking.part("registry/tiles_results.html", listed.filters.at(registry.path + "tiles/"), **view)
-    return asking.page("registry/tiles.html", **view, registry=registry_head(registry, "tiles/", listed.everyone))
+    head = registry_head(registry, "tiles/", listed.everyone, listed.filters)
+    return asking.page("registry/tiles.html", **view, registry=head)
 
 
 @router.get("/measures/")
@@ -100,7 +102,9 @@ def take_list(asking: Annotated[Asking, requires(Action.EXPORT_LIST)], pack: str
     return Response("\ufeff" + download.as_csv(listed), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def registry_head(registry: OpenedRegistry, tab: str, people: int | None = None) -> Mapping[str, object]:
+def registry_head(
+    registry: OpenedRegistry, tab: str, people: int | None = None, filters: Filters | None = None
+) -> Mapping[str, object]:
     """What stands at the head and foot of every page of a registry."""
     if people is None:
         with registry.asking.timed("results"):
@@ -110,7 +114,7 @@ def registry_head(registry: OpenedRegistry, tab: str, people: int | None = None)
         "path": registry.path,
         "scope": registry.scope(people),
         "index_date": registry.index_date,
-        "tabs": registry.tabs(tab),
+        "tabs": registry.tabs(tab, filters),
         "records_to": registry.records_to,
     }
 
@@ -127,6 +131,7 @@ def _page_view(listed: ListedPage, action: str) -> dict[str, object]:
         "search_id": filters.search or "",
         "here_query": replace(filters, search=None, page=1).query(),
         "part": registry.asking.wants_part,
+        "tabs": registry.tabs(action.removeprefix(registry.path), filters),
     }
 
 
