@@ -242,7 +242,14 @@ def test_practices_are_divided_in_their_order():
 )
 def test_parts_share_the_memory_that_all_may_use(whole, share):
     part = duckdb_parts.settings_of_part(EngineSettings(4, whole), 2)
-    assert (part.threads, part.memory_limit) == (1, share)
+    assert (part.threads, part.memory_limit, part.temporary) == (1, share, None)
+
+
+def test_parts_spill_into_folders_of_their_own(tmp_path):
+    whole = EngineSettings(4, "3GB", tmp_path)
+    folders = [duckdb_parts.settings_of_part(whole, 2).temporary for _ in range(2)]
+    assert folders[0] != folders[1]
+    assert {folder.parent for folder in folders} == {tmp_path}
 
 
 def test_what_stops_one_part_stops_all(tmp_path, monkeypatch):

@@ -112,13 +112,13 @@ def evaluate(  # noqa: PLR0913 - what, over what, for whom, when, and how
     parts = parts_of(practices, len(days), workers, anyone=program.plan.needed is None)
     if len(parts) == 1:
         return run(practices, settings, cancellation, progress)
-    limits = settings_of_part(settings, min(workers, len(parts)))
+    at_once = min(workers, len(parts))
     _keep_registrations(settings, source, practices)
 
     def part(
         some: Sequence[str], kinds: Collection[Kind], stop: Cancellation, tell: Progress
     ) -> Mapping[Kind, pa.Table]:
-        with run(some, limits, stop, tell) as tables:
+        with run(some, settings_of_part(settings, at_once), stop, tell) as tables:
             return {kind: tables.fetch(kind) for kind in kinds}
 
     return PartedTables(parts, part, workers, cancellation, progress)

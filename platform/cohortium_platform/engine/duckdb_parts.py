@@ -16,6 +16,7 @@ from itertools import pairwise
 from threading import Lock
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -57,10 +58,13 @@ def parts_of(practices: Sequence[str], dates: int, workers: int, *, anyone: bool
 
 
 def settings_of_part(settings: EngineSettings, workers: int) -> EngineSettings:
-    """Give what a part may use where several run at a time: one thread, and its share of the memory."""
+    """Give what a part may use where several run at a time: one thread, its share of the memory, and a folder of its
+    own to spill into, since each has a DuckDB of its own and these would write over each other's files.
+    """
     found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z%]+)\s*", settings.memory_limit or "")
     limit = settings.memory_limit if found is None else f"{float(found[1]) / workers:.3f}{found[2]}"
-    return EngineSettings(1, limit, settings.temporary, settings.extracts)
+    folder = None if settings.temporary is None else settings.temporary / uuid4().hex
+    return EngineSettings(1, limit, folder, settings.extracts)
 
 
 class PartedTables:
