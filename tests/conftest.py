@@ -6,13 +6,16 @@ for its own, so that none needs to clean up after another.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from uuid import uuid4
 
 import pytest
@@ -117,6 +120,18 @@ def tenant_keys(database: Database, key_encryption: KeyEncryption, tenant: Tenan
     """The keys of `tenant`."""
     with database.tenant(tenant.id) as session:
         return open_keys(session, key_encryption)
+
+
+@pytest.fixture(scope="session")
+def made_packs() -> ModuleType:
+    """The small pack made for tests (`made_packs.py`): tests are no package, so that it is loaded by its path."""
+    spec = importlib.util.spec_from_file_location("made_packs", Path(__file__).parent / "made_packs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

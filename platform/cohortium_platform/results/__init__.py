@@ -3,7 +3,7 @@
 Here: writing and committing them, and reading them for pages. Not here: working them out (`engine`).
 """
 
-from cohortium_platform.results.former import Former, evaluated_packs, former_results
+from cohortium_platform.results.former import Former, bring_back, evaluated_packs, former_results, newest_switch
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_platform.results.reader import Adjusted, ListPage, ListQuery, ListRow, RegistryResults, ResultReader
 from cohortium_platform.results.store import (
@@ -36,9 +36,11 @@ __all__ = [
     "ResultReader",
     "ResultStore",
     "WrittenResults",
+    "bring_back",
     "commit",
     "count_results",
     "evaluated_packs",
     "former_results",
+    "newest_switch",
     "write",
 ]

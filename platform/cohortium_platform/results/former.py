@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from cohortium_platform.database import tenant_of
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_platform.results.store import Kept, ResultKind, ResultStore
 
-__all__ = ["Former", "evaluated_packs", "former_results"]
+__all__ = ["Former", "bring_back", "evaluated_packs", "former_results", "newest_switch"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,27 @@ def former_results(session: Session, pack: str) -> Sequence[Former]:
 def evaluated_packs(session: Session) -> frozenset[str]:
     """Packs that have results."""
     return frozenset(session.exec(select(ResultFileRow.pack).where(col(ResultFileRow.superseded).is_(None)).distinct()))
+
+
+def newest_switch(session: Session, pack: str) -> dt.datetime | None:
+    """The moment of the newest evaluation of a pack, as the files it took the place of say it; None before any."""
+    return session.exec(select(func.max(Evaluation.finished)).where(Evaluation.pack == pack)).one()
+
+
+def bring_back(
+    session: Session, pack: str, superseded: dt.datetime, *, at: dt.datetime | None = None, only_look: bool = False
+) -> bool:
+    """Let the results that were superseded at a moment count again, and supersede `at` another those that count now, in
+    the caller's transaction; tells whether there were any. With `only_look` nothing changes.
+    """
+    former = (col(ResultFileRow.pack) == pack, col(ResultFileRow.superseded) == superseded)
+    found = session.exec(select(ResultFileRow.path).where(*former).limit(1)).first() is not None
+    if only_look or not found:
+        return found
+    session.flush()
+    connection = session.connection()
+    counting = (col(ResultFileRow.pack) == pack, col(ResultFileRow.superseded).is_(None))
+    connection.execute(update(ResultFileRow).where(*counting).values(superseded=at or dt.datetime.now(dt.UTC)))
+    connection.execute(update(ResultFileRow).where(*former).values(superseded=None))
+    session.expire_all()
+    return True

@@ -1,6 +1,7 @@
-"""Enabling packs and extending their codelists, in the caller's transaction. Each change is audited with it.
+"""A tenant's packs as it runs them: what is enabled, with which parameters and codes of its own.
 
-Not here: publishing, sign-off and preview of versions; evaluating.
+Here: the first enabling, before there are results; reading what is enabled; putting a choice together, also one that is
+only being considered. Not here: exchanging what has results (`switching`), previews, evaluating.
 """
 
 from __future__ import annotations
@@ -10,30 +11,35 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from cohortium_platform.audit import Entry, record
 from cohortium_platform.database import tenant_of
-from cohortium_platform.errors import BadInput, Conflict, NotFound
-from cohortium_plugins.errors import DefinitionError
-from cohortium_plugins.installed import installed_packs
+from cohortium_platform.errors import BadInput, CohortiumError, Conflict, NotFound
+from cohortium_platform.results import evaluated_packs
+from cohortium_plugins.errors import PackError
 from cohortium_plugins.model import Code, Definition, Scalar
-from cohortium_plugins.model.serialise import Json, bind, content_hash, scalar_from_json, scalar_to_json
+from cohortium_plugins.model.serialise import bind, content_hash
 from cohortium_plugins.pack import Pack
 from cohortium_plugins.snomed import is_concept_id
+from cohortium_tenants.packs.catalogue.models import PackVersion
+from cohortium_tenants.packs.catalogue.versions import find_version, pack_of
+from cohortium_tenants.packs.choices import Choice, OwnCode, own_code_of
 from cohortium_tenants.packs.models import EnabledPack, LocalCode
+from cohortium_tenants.packs.pinning import How, pin
 from cohortium_tenants.sensitive import list_version, sensitive_codes
 
 __all__ = [
     "TenantDefinition",
     "add_local_code",
+    "chosen_now",
     "definition_of",
     "enable_pack",
+    "enabled_pack",
     "enabled_packs",
-    "find_pack",
     "local_codes",
+    "propose",
 ]
 
 
@@ -41,6 +47,7 @@ __all__ = [
 class TenantDefinition:
     """A pack as one tenant runs it: parameters bound, local codes in place, sensitive codes taken out of every codelist
     so that nothing depends on them. `withheld` gives those, by codelist; `sensitive_version` is the list's.
+    `enablement` names what it was made from; None for a choice that is only being considered.
     """
 
     pack: Pack
@@ -48,6 +55,7 @@ class TenantDefinition:
     parameters: Mapping[str, Scalar]
     withheld: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)
     sensitive_version: int = 0
+    enablement: UUID | None = None
 
     @cached_property
     def hash(self) -> str:
@@ -55,82 +63,17 @@ class TenantDefinition:
         return content_hash(self.definition)
 
 
-def find_pack(pack_id: str) -> Pack:
-    """Give an installed pack. Raises `NotFound` with the nearest name."""
-    packs = installed_packs()
-    if pack_id in packs:
-        return packs[pack_id]
-    near = difflib.get_close_matches(pack_id, packs, 1)
-    advice = f"Did you mean {near[0]}?" if near else f"Installed are: {', '.join(packs) or 'none'}."
-    raise NotFound(f"No installed pack is called {pack_id}.", advice)
-
-
-def enable_pack(session: Session, pack_id: str, *, by: str, parameters: Mapping[str, Scalar] | None = None) -> None:
-    """Make a pack a registry of the tenant, or change the version or parameters it runs with. Raises `BadInput`."""
-    pack = find_pack(pack_id)
-    chosen = dict(parameters or {})
-    try:
-        bind(pack.definition, chosen)
-    except DefinitionError as wrong:
-        raise BadInput(wrong.message, wrong.advice) from wrong
-    row = session.get(EnabledPack, (tenant_of(session), pack_id)) or EnabledPack(
-        tenant_id=tenant_of(session), pack=pack_id, version="", definition_hash="", enabled_by=by
-    )
-    row.version, row.definition_hash, row.enabled_by = pack.version, pack.hash, by
-    row.parameters = {name: cast("object", scalar_to_json(value)) for name, value in chosen.items()}
-    row.enabled = dt.datetime.now(dt.UTC)
-    session.add(row)
-    detail = {"version": pack.version, "definition": pack.hash}
-    record(session, Entry(action="enable-pack", resource=f"pack/{pack_id}", actor=by, detail=detail))
-
-
 def enabled_packs(session: Session) -> Sequence[EnabledPack]:
     """The tenant's enabled packs, by id."""
     return session.exec(select(EnabledPack).order_by(col(EnabledPack.pack))).all()
 
 
-def add_local_code(  # noqa: PLR0913 - a code is this much
-    session: Session,
-    pack_id: str,
-    codelist: str,
-    code: int,
-    term: str,
-    *,
-    since: dt.date,
-    reason: str,
-    by: str,
-    category: str | None = None,
-) -> None:
-    """Extend a codelist by a code of the tenant's own system.
-
-    Raises `BadInput` when the codelist is unknown or the code is a SNOMED CT concept, and `Conflict` when it is there.
-    """
-    pack = find_pack(pack_id)
-    if codelist not in pack.definition.codelists:
-        near = difflib.get_close_matches(codelist, pack.definition.codelists, 1)
-        raise BadInput(f"{pack_id} has no codelist {codelist}.", f"Did you mean {near[0]}?" if near else "")
-    if is_concept_id(str(code)):
-        raise BadInput(
-            f"{code} is a SNOMED CT concept, not a local code.",
-            "Propose it to the pack's publisher, or use a local code.",
-        )
-    if session.get(LocalCode, (tenant_of(session), pack_id, codelist, code)) is not None:
-        raise Conflict(f"{code} is in {codelist} already.", "Nothing was changed.")
-    session.add(
-        LocalCode(
-            tenant_id=tenant_of(session),
-            pack=pack_id,
-            codelist=codelist,
-            code=code,
-            term=term,
-            category=category,
-            since=since,
-            reason=reason,
-            added_by=by,
-        )
-    )
-    detail = {"codelist": codelist, "code": code, "reason": reason}
-    record(session, Entry(action="add-local-code", resource=f"pack/{pack_id}", actor=by, detail=detail))
+def enabled_pack(session: Session, pack_id: str) -> EnabledPack:
+    """One of them. Raises `NotFound`."""
+    enabled = session.get(EnabledPack, (tenant_of(session), pack_id), populate_existing=True)
+    if enabled is None:
+        raise NotFound(f"{pack_id} is not enabled here.", f"Run: cohortium tenant enable-pack TENANT {pack_id}")
+    return enabled
 
 
 def local_codes(session: Session, pack_id: str | None = None) -> Sequence[LocalCode]:
@@ -143,16 +86,43 @@ def local_codes(session: Session, pack_id: str | None = None) -> Sequence[LocalC
 
 def definition_of(session: Session, pack_id: str) -> TenantDefinition:
     """Give a pack as the tenant runs it. Raises `NotFound` when it is not enabled."""
-    enabled = session.get(EnabledPack, (tenant_of(session), pack_id))
-    if enabled is None:
-        raise NotFound(f"{pack_id} is not enabled here.", f"Run: cohortium tenant enable-pack TENANT {pack_id}")
-    pack = find_pack(pack_id)
-    parameters = {name: scalar_from_json(cast("Json", value)) for name, value in enabled.parameters.items()}
+    enabled = enabled_pack(session, pack_id)
+    row = session.get(PackVersion, enabled.content_hash)
+    if row is None:
+        raise CohortiumError(f"The catalogue lacks {pack_id} {enabled.version}.", "Restore it from a backup.")
+    found = _put_together(session, pack_of(session, row), chosen_now(session, pack_id))
+    return replace(found, enablement=enabled.enablement)
+
+
+def chosen_now(session: Session, pack_id: str) -> Choice:
+    """What the tenant has chosen of an enabled pack. Raises `NotFound`."""
+    enabled = enabled_pack(session, pack_id)
+    return Choice(
+        pack_id, enabled.version, enabled.parameters, [own_code_of(code) for code in local_codes(session, pack_id)]
+    )
+
+
+def propose(session: Session, choice: Choice) -> TenantDefinition:
+    """A pack as the tenant would run it. Raises `NotFound` for a version that there is not, and `BadInput` for a
+    parameter that it does not declare, a value that is not among its choices, or a code that may not be added.
+    """
+    pack = pack_of(session, find_version(session, choice.pack, choice.version))
+    for code in choice.codes:
+        _check_code(pack, code)
+    return _put_together(session, pack, choice)
+
+
+def _put_together(session: Session, pack: Pack, choice: Choice) -> TenantDefinition:
     additions: dict[str, tuple[Code, ...]] = {}
-    for local in local_codes(session, pack_id):
-        code = Code(local.code, local.term, local.category, local=True)
-        additions[local.codelist] = (*additions.get(local.codelist, ()), code)
-    bound, version = bind(pack.definition, parameters, additions), list_version(session)
+    for own in choice.codes:
+        code = Code(own.code, own.term, own.category, local=True)
+        additions[own.codelist] = (*additions.get(own.codelist, ()), code)
+    try:
+        parameters = choice.scalars
+        bound = bind(pack.definition, parameters, additions)
+    except PackError as wrong:
+        raise BadInput(wrong.message, wrong.advice) from wrong
+    version = list_version(session)
     if not version:
         return TenantDefinition(pack, bound, parameters)
     safe, withheld = _without(bound, sensitive_codes(session))
@@ -172,3 +142,71 @@ def _without(definition: Definition, codes: Collection[int]) -> tuple[Definition
         if name in withheld
     }
     return replace(definition, codelists={**definition.codelists, **safe}), withheld
+
+
+def enable_pack(
+    session: Session, pack_id: str, *, by: str, version: str = "", parameters: Mapping[str, Scalar] | None = None
+) -> None:
+    """Make a pack a registry of the tenant, before it has any results. Raises `BadInput`, and `Conflict` when it has:
+    these are exchanged together with the version (`switching`).
+    """
+    if pack_id in evaluated_packs(session):
+        raise Conflict(
+            f"{pack_id} has results here, which another version takes the place of in one moment.",
+            f"Run: cohortium tenant switch-pack TENANT {pack_id}",
+        )
+    row = find_version(session, pack_id, version)
+    own = [own_code_of(code) for code in local_codes(session, pack_id)]
+    choice = Choice.of(pack_id, row.version, parameters or {}, own)
+    _pin(session, choice, by=by, how=How.ENABLED)
+
+
+def add_local_code(  # noqa: PLR0913 - a code is this much
+    session: Session,
+    pack_id: str,
+    codelist: str,
+    code: int,
+    term: str,
+    *,
+    since: dt.date,
+    reason: str,
+    by: str,
+    category: str | None = None,
+) -> None:
+    """Extend a codelist by a code of the tenant's own system, before the pack has any results.
+
+    Raises `BadInput` when the codelist is unknown or the code is a SNOMED CT concept, and `Conflict` when it is there
+    or the pack has results.
+    """
+    if pack_id in evaluated_packs(session):
+        raise Conflict(
+            f"{pack_id} has results here, which a code may change.",
+            f"Run: cohortium tenant switch-pack TENANT {pack_id} --local-code ...",
+        )
+    now = chosen_now(session, pack_id)
+    if any((own.codelist, own.code) == (codelist, code) for own in now.codes):
+        raise Conflict(f"{code} is in {codelist} already.", "Nothing was changed.")
+    choice = Choice.of(
+        pack_id, now.version, now.scalars, [*now.codes, OwnCode(codelist, code, term, since, reason, category)]
+    )
+    _pin(session, choice, by=by, how=How.CHANGED)
+
+
+def _pin(session: Session, choice: Choice, *, by: str, how: How) -> None:
+    found, row = propose(session, choice), find_version(session, choice.pack, choice.version)
+    pin(session, choice, row, by=by, how=how, sensitive_version=found.sensitive_version)
+
+
+def _check_code(pack: Pack, own: OwnCode) -> None:
+    if own.codelist not in pack.definition.codelists:
+        near = difflib.get_close_matches(own.codelist, pack.definition.codelists, 1)
+        raise BadInput(f"{pack.id} has no codelist {own.codelist}.", f"Did you mean {near[0]}?" if near else "")
+    if is_concept_id(str(own.code)):
+        raise BadInput(
+            f"{own.code} is a SNOMED CT concept, not a local code.",
+            "Propose it to the pack's publisher, or use a local code.",
+        )
+    if not 0 < own.code < 2**63:
+        raise BadInput("A local code is a positive number of at most 18 digits.", "Correct the code.")
+    if not own.term.strip() or not own.reason.strip():
+        raise BadInput(f"{own.code} needs a term and a reason.", "Say what it means, and why it is added.")

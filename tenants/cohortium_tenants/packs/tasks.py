@@ -1,23 +1,31 @@
-"""Evaluating an enabled pack as a job, and bringing its results up to date."""
+"""What packs have jobs do: evaluate, bring results up to date, exchange what a registry shows; previews and checks have
+modules of their own, whose kinds are listed here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
 
 from sqlmodel import Session
 
+from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.refresh import Refreshed, refresh_tenant
 from cohortium_platform.engine.service import Request, evaluate_tenant
-from cohortium_platform.jobs import JobContext, JobKind, enqueue
+from cohortium_platform.errors import BadInput
+from cohortium_platform.jobs import JobContext, JobKind, JobQueue, enqueue
 from cohortium_platform.jobs.kinds import JobResult
-from cohortium_platform.records import snapshot_current
-from cohortium_platform.results import evaluated_packs
+from cohortium_platform.records import RecordStore, snapshot_current
+from cohortium_platform.results import evaluated_packs, former_results
 from cohortium_platform.settings import load_settings
-from cohortium_tenants.packs.service import TenantDefinition, definition_of, enabled_packs
+from cohortium_tenants.packs.choices import Choice, described, own_code
+from cohortium_tenants.packs.history import HISTORY_MONTHS, history_days
+from cohortium_tenants.packs.previews import PREVIEW
+from cohortium_tenants.packs.service import TenantDefinition, definition_of, enabled_packs, propose
+from cohortium_tenants.packs.switching import check_may_be_enabled, check_not_under_way, publishing, switching
 from cohortium_tenants.sensitive import ListChanged, hold_list
 
 __all__ = [
@@ -25,30 +33,16 @@ __all__ = [
     "EVALUATE_ANEW",
     "KINDS",
     "REFRESH",
+    "SWITCH",
     "EvaluatePack",
     "RefreshPack",
+    "SwitchPack",
     "ask_to_refresh",
-    "publishing",
+    "ask_to_switch",
 ]
 
 MOST_ROUNDS = 10
 """Work that finds at its end a newer snapshot, or other sensitive codes, begins again, but not for ever."""
-
-Transaction = Callable[[], AbstractContextManager[Session]]
-
-
-def publishing(found: TenantDefinition, transaction: Transaction) -> Transaction:
-    """A transaction to publish results of a definition in: it raises `ListChanged` when codes have become sensitive, or
-    no longer are, since the definition was made; and none change before it ends.
-    """
-
-    @contextmanager
-    def opened() -> Iterator[Session]:
-        with transaction() as session:
-            hold_list(session, found.sensitive_version)
-            yield session
-
-    return opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +137,80 @@ def ask_to_refresh(session: Session, actor: str) -> list[UUID]:
     return [enqueue(session, None, REFRESH, RefreshPack(pack, actor=actor), requested_by=actor) for pack in packs]
 
 
+@dataclass(frozen=True, slots=True)
+class SwitchPack:
+    """What a registry shall show, pinned: a version, parameters as JSON and the tenant's own codes as `choices` writes
+    them; why, and by whom; and over how many month ends it has a history from the first day.
+    """
+
+    pack: str
+    version: str
+    parameters: dict[str, object] = field(default_factory=dict)
+    codes: list[dict[str, object]] = field(default_factory=list)
+    reason: str = ""
+    actor: str = "service"
+    months: int = HISTORY_MONTHS
+
+    @property
+    def choice(self) -> Choice:
+        """What is chosen."""
+        return Choice(self.pack, self.version, self.parameters, [own_code(each) for each in self.codes])
+
+
+def ask_to_switch(session: Session, queue: JobQueue | None, choice: Choice, *, reason: str, by: str) -> UUID:
+    """Ask, in the caller's transaction, that a registry be worked out by a choice and then show it. Raises what
+    `check_may_be_enabled` raises, and `Conflict` while another exchange of the pack waits or runs.
+    """
+    row = check_may_be_enabled(session, choice)
+    check_not_under_way(session, choice.pack)
+    asked = SwitchPack(
+        choice.pack, row.version, dict(choice.parameters), [described(each) for each in choice.codes], reason, by
+    )
+    return enqueue(session, queue, SWITCH, asked, requested_by=by)
+
+
+def _switch(context: JobContext, asked: SwitchPack) -> JobResult | None:
+    """Work everything out beside what is shown, then exchange both in one commit. Killed before it, nothing changed."""
+    for left in reversed(range(MOST_ROUNDS)):
+        try:
+            return _switch_once(context, asked)
+        except ListChanged:
+            if not left:
+                raise
+    return None
+
+
+def _switch_once(context: JobContext, asked: SwitchPack) -> JobResult:
+    settings = load_settings()
+    with context.database.tenant(context.tenant_id) as session:
+        check_may_be_enabled(session, asked.choice)
+        found, snapshot = propose(session, asked.choice), snapshot_current(session)
+        source = CatalogueSource(session, RecordStore(settings.store_root, context.tenant_id), snapshot)
+        formers = former_results(session, asked.pack)
+        newest = formers[0].evaluation.index_date if formers else None
+    last = max((day for day in (source.records_to, newest) if day is not None), default=None)
+    if last is None:
+        raise BadInput("No records have been loaded.", "Load some, and enable the version again.")
+    outcome: JobResult = {"pack": asked.pack, "version": asked.version, "index_date": last.isoformat()}
+
+    @contextmanager
+    def ending() -> Iterator[Session]:
+        with context.transaction() as session:
+            yield session
+            if snapshot_current(session) != snapshot:  # what was loaded meanwhile
+                enqueue(session, None, REFRESH, RefreshPack(asked.pack, actor=asked.actor), requested_by=asked.actor)
+            context.succeed(session, outcome)
+
+    days = tuple(history_days(last, asked.months))
+    request = Request(found.pack, found.definition, found.parameters, days, actor=asked.actor)
+    transaction = switching(asked.choice, found, ending, by=asked.actor, reason=asked.reason)
+    evaluate_tenant(context.database, settings, context.tenant_id, request, context.progress, transaction=transaction)
+    return outcome
+
+
 EVALUATE = JobKind("evaluate", EvaluatePack, _evaluate, unique=lambda asked: asked.pack)
 REFRESH = JobKind("refresh", RefreshPack, _refresh, unique=lambda asked: asked.pack)
 EVALUATE_ANEW = JobKind("evaluate-anew", EvaluatePack, _evaluate, unique=lambda asked: asked.pack)
 """The same, asked for when results had to be withdrawn: it waits beside an evaluation that somebody asked for."""
-KINDS = [EVALUATE, EVALUATE_ANEW, REFRESH]
+SWITCH = JobKind("switch-pack", SwitchPack, _switch, unique=lambda asked: asked.pack)
+KINDS = [EVALUATE, EVALUATE_ANEW, REFRESH, SWITCH, PREVIEW]

@@ -19,7 +19,8 @@ from cohortium_platform.errors import BadInput
 from cohortium_platform.jobs import enqueue
 from cohortium_platform.results import ResultFileRow, former_results
 from cohortium_plugins.snomed import is_concept_id
-from cohortium_tenants.packs import EVALUATE_ANEW, EvaluatePack, enabled_packs, find_pack, local_codes
+from cohortium_tenants.packs import EVALUATE_ANEW, EvaluatePack, enabled_packs, local_codes
+from cohortium_tenants.packs.catalogue.versions import find_pack
 from cohortium_tenants.sensitive.models import Category, SensitiveChange
 from cohortium_tenants.sensitive.service import hold_list, list_version, sensitive_codes
 
@@ -128,7 +129,7 @@ def _standing_on(session: Session, codes: Collection[int]) -> Sequence[str]:
     own = {local.pack for local in local_codes(session) if local.code in codes}
     found = []
     for enabled in enabled_packs(session):
-        codelists = find_pack(enabled.pack).definition.codelists.values()
+        codelists = find_pack(session, enabled.pack, enabled.content_hash).definition.codelists.values()
         if enabled.pack in own or any(not codelist.by_code.keys().isdisjoint(codes) for codelist in codelists):
             found.append(enabled.pack)
     return found

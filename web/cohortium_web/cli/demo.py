@@ -30,7 +30,15 @@ from cohortium_plugins.importing import ImportOptions
 from cohortium_tenants.demo import DEMO_TENANTS, NORTH_LONDON, DemoTenant, build_demo_tenant
 from cohortium_tenants.loading import LoadOptions, load_delivery
 from cohortium_tenants.organisations import load_graph
-from cohortium_tenants.packs import add_local_code, definition_of, enable_pack, enabled_packs, publishing
+from cohortium_tenants.packs import (
+    HISTORY_MONTHS,
+    add_local_code,
+    definition_of,
+    enable_pack,
+    enabled_packs,
+    history_days,
+    publishing,
+)
 from cohortium_tenants.tenants import Tenant
 from cohortium_web.cli.context import DEMO_FOLDER, Place, open_place
 from cohortium_web.cli.output import AsJson, Output
@@ -42,14 +50,13 @@ from cohortium_web.demo import INDEX_DATE, LOCAL_CODE, DemoPlaces, begin, demo_e
 from cohortium_web.demo_opt_outs import clear_demo_patients
 from cohortium_web.demo_people import add_demo_people
 
-__all__ = ["add_to", "month_ends"]
+__all__ = ["add_to"]
 
 PACK = "cancer-care"
 ACTOR = "demonstration"
 FEWEST = 1_000
 SMALLER_SHARE = 4
 """The second tenant has a quarter of the first one's people."""
-HISTORY_MONTHS = 24
 
 
 def add_to(app: typer.Typer) -> None:
@@ -110,7 +117,7 @@ def _make_tenant(output: Output, place: Place, plan: DemoTenant, people: int) ->
         with output.step(f"{plan.icb}: evaluating {HISTORY_MONTHS} months") as report:
             with place.database.tenant(tenant.id) as session:
                 found = definition_of(session, PACK)
-            request = request_of(found, month_ends(INDEX_DATE, HISTORY_MONTHS), None, publish=True, actor=ACTOR)
+            request = request_of(found, history_days(INDEX_DATE), None, publish=True, actor=ACTOR)
             transaction = publishing(found, partial(place.database.tenant, tenant.id))
             done = evaluate_tenant(place.database, place.settings, tenant.id, request, report, transaction=transaction)
         output.say(f"{plan.icb}: {done.members:,} people in the cancer care registry")
@@ -179,14 +186,6 @@ def _is_evaluated(place: Place, tenant: Tenant) -> bool:
     finally:
         reader.close()
     return (evaluation.snapshot, evaluation.definition_hash) == (snapshot, found.hash)
-
-
-def month_ends(last: dt.date, months: int) -> list[dt.date]:
-    """Give the last days of months up to `last`, which is one."""
-    days = [last]
-    while len(days) < months:
-        days.append(days[-1].replace(day=1) - dt.timedelta(days=1))
-    return sorted(days)
 
 
 def _show_people(output: Output, place: Place) -> None:
