@@ -319,6 +319,22 @@ GOVERNING = {
     Action.VIEW_OWN_ONBOARDING: set(),
     Action.MANAGE_ONBOARDING: {Role.TENANT_ADMINISTRATOR},
     Action.VIEW_USAGE: {Role.IG_OFFICER, Role.TENANT_ADMINISTRATOR, Role.ICB_ANALYST, Role.PROGRAMME_LEAD},
+    Action.VIEW_CATALOGUE: {
+        Role.PACK_DEVELOPER,
+        Role.PLATFORM_OPERATOR,
+        Role.TENANT_ADMINISTRATOR,
+        Role.IG_OFFICER,
+        Role.ICB_ANALYST,
+        Role.PROGRAMME_LEAD,
+    },
+    Action.PUBLISH_PACK: {Role.PACK_DEVELOPER},
+    Action.SIGN_OFF_PACK: {Role.PACK_DEVELOPER, Role.PLATFORM_OPERATOR},
+    Action.WITHDRAW_PACK: {Role.PACK_DEVELOPER, Role.PLATFORM_OPERATOR},
+    Action.MANAGE_PUBLISHERS: {Role.PLATFORM_OPERATOR},
+    Action.PREVIEW_PACK: {Role.TENANT_ADMINISTRATOR},
+    Action.VIEW_PREVIEW: {Role.TENANT_ADMINISTRATOR, Role.PACK_DEVELOPER},
+    Action.ENABLE_PACK: {Role.TENANT_ADMINISTRATOR},
+    Action.REPORT_INCIDENT: {Role.IG_OFFICER, Role.TENANT_ADMINISTRATOR},
 }
 """Who may do at an ICB what is about no record, each for the purpose of the role; written from the design's table."""
 
@@ -395,6 +411,7 @@ def test_a_password_alone_is_not_enough_for_patients_or_governing(session, tenan
     """Who may with two factors, and what is left of it with one."""
     free = {Action.SEE_HOME, Action.MANAGE_OWN_SESSION, Action.REQUEST_APPROVAL, Action.VIEW_ACCESS_MATRIX}
     free |= {Action.VIEW_ONBOARDING, Action.VIEW_OWN_ONBOARDING, Action.VIEW_USAGE}
+    free |= {Action.VIEW_CATALOGUE, Action.PREVIEW_PACK, Action.VIEW_PREVIEW}
     share(session, PRACTICE, "U00001", start=LONG_AGO, document="DSA-1")
     _cleared(session)
     _approve(session, Level.PSEUDONYMISED, Purpose.PLANNING)

@@ -50,6 +50,8 @@ _HONOURED: Mapping[Action, frozenset[Obligation]] = {
     Action.EXPORT_LIST: _OF_PATIENTS,
     Action.VIEW_AGGREGATES: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
     Action.EXPORT_PSEUDONYMISED: frozenset({Obligation.PSEUDONYMISE, Obligation.APPLY_OPT_OUTS}),
+    Action.PREVIEW_PACK: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
+    Action.VIEW_PREVIEW: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
 }
 """What the routes of an action do when a policy obliges to it; a policy that obliges to more lets nobody in."""
 

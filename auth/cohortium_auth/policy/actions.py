@@ -34,6 +34,15 @@ class Action(enum.StrEnum):
     VIEW_OWN_ONBOARDING = "view-own-onboarding"
     MANAGE_ONBOARDING = "manage-onboarding"
     VIEW_USAGE = "view-usage"
+    VIEW_CATALOGUE = "view-catalogue"
+    PUBLISH_PACK = "publish-pack"
+    SIGN_OFF_PACK = "sign-off-pack"
+    WITHDRAW_PACK = "withdraw-pack"
+    MANAGE_PUBLISHERS = "manage-publishers"
+    PREVIEW_PACK = "preview-pack"
+    VIEW_PREVIEW = "view-preview"
+    ENABLE_PACK = "enable-pack"
+    REPORT_INCIDENT = "report-incident"
 
 
 LEVELS: Mapping[Action, Level] = {
