@@ -6,7 +6,9 @@ so many months. Loaded by its path (`conftest.made_packs`), since tests are no p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -101,8 +103,17 @@ def make(version: str = "1.0.0", *, publisher: str = "bone-people", golden: str 
 class Press:
     """A publisher with a key, and what it does."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.key = name, Ed25519PrivateKey.generate()
+    def __init__(self, name: str = "") -> None:
+        self.name, self.key = name or f"press-{uuid4().hex[:8]}", Ed25519PrivateKey.generate()
+
+    @property
+    def pack_id(self) -> str:
+        """The id of its own pack."""
+        return f"bones-{self.name.removeprefix('press-')}"
+
+    def make(self, version: str = "1.0.0") -> Pack:
+        """A version of its own pack."""
+        return replace(make(version, publisher=self.name), id=self.pack_id)
 
     @property
     def public(self) -> bytes:

@@ -80,18 +80,12 @@ def fill(database, settings, key_encryption, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def press(database, make_catalogue_tenant, made_packs):
     """A publisher of this module's own, whose two versions are released."""
-    press = made_packs.Press(f"press-{uuid4().hex[:8]}")
+    press = made_packs.Press()
     with database.tenant(make_catalogue_tenant.id) as session:
         press.key_id = press.enter(session)
         for version in ("1.0.0", "2.0.0"):
-            press.release(session, renamed(made_packs.make(version, publisher=press.name), press))
+            press.release(session, press.make(version))
     return press
-
-
-def renamed(pack, press):
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(pack, id=f"bones-{press.name[6:]}")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +104,7 @@ def switch(database, tenant, choice, *, by="admin"):
 
 
 def pack_id(press):
-    return f"bones-{press.name[6:]}"
+    return press.pack_id
 
 
 def shown(database, settings, tenant, pack):
@@ -274,12 +268,12 @@ def test_codes_that_became_sensitive_keep_former_results_from_coming_back(databa
 
 
 def test_a_version_is_not_enabled_once_withdrawn_or_its_key_revoked(database, tenant, fill, made_packs):
-    press = made_packs.Press(f"press-{uuid4().hex[:8]}")
+    press = made_packs.Press()
     fill(tenant)
     with database.tenant(tenant.id) as session:
         key = press.enter(session)
         for version in ("1.0.0", "2.0.0"):
-            press.release(session, renamed(made_packs.make(version, publisher=press.name), press))
+            press.release(session, press.make(version))
     pack = pack_id(press)
     switch(database, tenant, Choice(pack, "1.0.0"))
     with database.tenant(tenant.id) as session:
@@ -294,12 +288,12 @@ def test_a_version_is_not_enabled_once_withdrawn_or_its_key_revoked(database, te
 
 
 def test_what_was_withdrawn_does_not_come_back_by_rolling_back(database, tenant, fill, made_packs):
-    press = made_packs.Press(f"press-{uuid4().hex[:8]}")
+    press = made_packs.Press()
     fill(tenant)
     with database.tenant(tenant.id) as session:
         press.enter(session)
-        first = press.release(session, renamed(made_packs.make("1.0.0", publisher=press.name), press))
-        press.release(session, renamed(made_packs.make("2.0.0", publisher=press.name), press))
+        first = press.release(session, press.make("1.0.0"))
+        press.release(session, press.make("2.0.0"))
     pack = pack_id(press)
     switch(database, tenant, Choice(pack, "1.0.0"))
     switch(database, tenant, Choice(pack, "2.0.0"))

@@ -36,6 +36,12 @@ from cohortium_web.pages.governance import (
 from cohortium_web.pages.home import routes as home
 from cohortium_web.pages.onboarding import routes as onboarding
 from cohortium_web.pages.outreach import routes as outreach
+from cohortium_web.pages.packs import catalogue as pack_catalogue
+from cohortium_web.pages.packs import enabling as pack_enabling
+from cohortium_web.pages.packs import incidents as pack_incidents
+from cohortium_web.pages.packs import people as pack_people
+from cohortium_web.pages.packs import previews as pack_previews
+from cohortium_web.pages.packs import publishing as pack_publishing
 from cohortium_web.pages.patient import routes as patient
 from cohortium_web.pages.pseudonymised import routes as pseudonymised
 from cohortium_web.pages.rates import routes as rates
@@ -102,6 +108,12 @@ _ROUTED = (
     sensitive,
     rules,
     onboarding,
+    pack_catalogue,
+    pack_publishing,
+    pack_previews,
+    pack_people,
+    pack_enabling,
+    pack_incidents,
 )
 
 

@@ -58,6 +58,7 @@ _AREAS = (
     ("Onboarding", "/onboarding/", frozenset({Action.VIEW_ONBOARDING, Action.VIEW_OWN_ONBOARDING})),
     ("Approvals", "/approvals/", frozenset({Action.REQUEST_APPROVAL})),
     ("Usage", "/usage/", frozenset({Action.VIEW_USAGE})),
+    ("Packs", "/packs/", frozenset({Action.VIEW_CATALOGUE})),
 )
 """Parts of the site that are about no record: title, address, and the actions of which any opens it."""
 

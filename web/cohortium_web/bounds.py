@@ -21,20 +21,30 @@ from cohortium_platform.errors import BadInput, CohortiumError
 from cohortium_web.browser import site_of
 from cohortium_web.problems import show_problem
 
-__all__ = ["FILES", "FORM", "FORM_WITH_FILE", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "TAKEN", "Bounded"]
+__all__ = [
+    "FILES", "FORM", "FORM_WITH_FILE", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "PACK_FILE", "TAKEN", "Bounded",
+]  # fmt: skip
 
 MOST_BODY_BYTES = 64 * 1024
 """More than any form here is long."""
 MOST_QUERY_BYTES = 8 * 1024
 FORM = "application/x-www-form-urlencoded"
 FORM_WITH_FILE = "multipart/form-data"
+PACK_FILE = "application/octet-stream"
 TAKEN: Mapping[str, str] = {
     FORM: "forms of pages, and programs that ask for a token or say that a session is over",
     FORM_WITH_FILE: "forms of the pages that take a file, and of no other",
+    PACK_FILE: "a pack's file that a program publishes, and nowhere else",
 }
 """What a body may be, and why."""
-FILES: Mapping[str, int] = {"/ig/opt-outs/": 64 * 1024 * 1024}
-"""The pages that take a file, and how many bytes their form may have with it: five million NHS numbers, a line each."""
+FILES: Mapping[str, int] = {
+    "/ig/opt-outs/": 64 * 1024 * 1024,
+    "/publish/": 17 * 1024 * 1024,
+    "/api/v1/packs": 16 * 1024 * 1024,
+}
+"""What takes a file, and how many bytes there may be with it: five million NHS numbers, a line each; a signed pack."""
+_KINDS: Mapping[str, str] = {"/api/v1/packs": PACK_FILE}
+"""How a file is sent where it is not in a form."""
 _PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by load balancers, which name the machine and not the service."""
 
@@ -123,7 +133,7 @@ def _check_announced(headers: Headers, path: str) -> int:
     if not (length.isascii() and length.isdigit()):
         raise BadInput("That request could not be read.")
     kind = headers.get("content-type", FORM).partition(";")[0].strip().lower()
-    with_file = kind == FORM_WITH_FILE and path in FILES
+    with_file = path in FILES and kind == _KINDS.get(path, FORM_WITH_FILE)
     most = FILES[path] if with_file else MOST_BODY_BYTES
     if len(length) > len(str(most)) or int(length) > most:
         raise _too_long()

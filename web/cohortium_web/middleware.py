@@ -47,7 +47,7 @@ HEADERS: Mapping[str, str] = {
 }
 _STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_PROGRAMS = re.compile(r"/oauth/token|/sign-in/to/[^/]+/with/[^/]+/logout")
+_PROGRAMS = re.compile(r"/oauth/token|/api/v1/packs|/sign-in/to/[^/]+/with/[^/]+/logout")
 """Where programs send what proves itself, and no cookie counts: there is nothing that a forged form could borrow."""
 _FIRST_PART_BYTES = 1024
 """More than the part of a form with a file that holds its token."""

@@ -14,6 +14,7 @@ from cohortium_auth.login.programs import AccessTokens
 from cohortium_auth.policy import read_policies
 from cohortium_platform.database import Database
 from cohortium_platform.errors import BadSettings, CohortiumError
+from cohortium_platform.jobs import JobQueue
 from cohortium_platform.keys import KeyEncryption, load_key_encryption
 from cohortium_platform.results import ResultReader
 from cohortium_platform.settings import Settings
@@ -33,6 +34,7 @@ class Site:
         # connection and wait for a second would stop one another.
         self.aside = Database(settings.database_url, connections=4)
         self.key_encryption: KeyEncryption = load_key_encryption(settings)
+        self.queue = JobQueue(settings.redis_url)
         self.definitions = Definitions()
         # One thread a query: a page's queries take milliseconds, and requests run beside each other.
         self.results = ResultReader(threads=1)

@@ -78,7 +78,7 @@ def _indicators(definition: Definition) -> Mapping[str, str]:
 
 def _meaning(definition: Definition, cohort: Cohort, indicator: Indicator | None) -> str:
     """Name what a cohort or an indicator means: its rules and its codes, and no words."""
-    bare = replace(cohort, title="", description="", shown=Shown(), reference="", source="")
+    bare = replace(cohort, title="", description="", shown=Shown(), reference=None, source="")
     rules: tuple[Indicator, ...] = ()
     if indicator is not None:
         wordless = replace(indicator, title="", description="", group="", source="", unsure="", shown=Shown())

@@ -23,6 +23,7 @@ from cohortium_platform.results import evaluated_packs, former_results
 from cohortium_platform.settings import load_settings
 from cohortium_tenants.packs.choices import Choice, described, own_code
 from cohortium_tenants.packs.history import HISTORY_MONTHS, history_days
+from cohortium_tenants.packs.incidents import INCIDENT
 from cohortium_tenants.packs.previews import PREVIEW
 from cohortium_tenants.packs.service import TenantDefinition, definition_of, enabled_packs, propose
 from cohortium_tenants.packs.switching import check_may_be_enabled, check_not_under_way, publishing, switching
@@ -213,4 +214,4 @@ REFRESH = JobKind("refresh", RefreshPack, _refresh, unique=lambda asked: asked.p
 EVALUATE_ANEW = JobKind("evaluate-anew", EvaluatePack, _evaluate, unique=lambda asked: asked.pack)
 """The same, asked for when results had to be withdrawn: it waits beside an evaluation that somebody asked for."""
 SWITCH = JobKind("switch-pack", SwitchPack, _switch, unique=lambda asked: asked.pack)
-KINDS = [EVALUATE, EVALUATE_ANEW, REFRESH, SWITCH, PREVIEW]
+KINDS = [EVALUATE, EVALUATE_ANEW, REFRESH, SWITCH, PREVIEW, INCIDENT]

@@ -1,0 +1,169 @@
+"""The life of a pack on its pages: published, checked, signed off, previewed, enabled, rolled back, withdrawn."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlmodel import col, select
+
+from cohortium_auth.login import Role
+from cohortium_platform.audit import AuditEntry
+from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
+from cohortium_tenants.packs import enabled_packs
+
+ICB, PCN = "QT1", "U90001"
+KINDS = ("check-pack", "preview-pack", "switch-pack", "report-incident")
+TODAY = datetime.now(UTC).date()
+SIGN = {"role": "Clinical safety officer, GMC 1", "on": "2026-01-05", "hazard_log": "HL-7"}
+
+
+@pytest.fixture
+def run_jobs(database, settings, monkeypatch):
+    """Run every job about packs that waits in a tenant, as a worker does."""
+    for module in ("tasks", "previews", "incidents"):
+        monkeypatch.setattr(f"cohortium_tenants.packs.{module}.load_settings", lambda: settings)
+
+    def run(tenant):
+        kinds = load_kinds()
+        with database.tenant(tenant.id) as session:
+            waiting = select(Job.id).where(Job.state == JobState.QUEUED, col(Job.kind).in_(KINDS))
+            found = session.exec(waiting.order_by(col(Job.created))).all()
+        states = [run_job(database, kinds, tenant.id, job) for job in found]
+        with database.tenant(tenant.id) as session:
+            errors = session.exec(select(Job.error).where(Job.state == JobState.FAILED)).all()
+        assert states
+        assert set(states) == {JobState.SUCCEEDED}, errors
+
+    return run
+
+
+@pytest.fixture
+def post(form_token):
+    def send(client, page, path, files=None, **fields):
+        token = form_token(client.get(page).text)
+        return client.post(path, data={"form_token": token, **fields}, files=files)
+
+    return send
+
+
+@pytest.fixture(scope="module")
+def cast(make_registry, add_someone, sign_in):
+    """A tenant with the hand-made patients, and everybody who takes part."""
+    tenant = make_registry()
+    roles = {
+        "operator": (Role.PLATFORM_OPERATOR, ICB, "Olive Operator"),
+        "author": (Role.PACK_DEVELOPER, ICB, "Avery Author"),
+        "officer": (Role.PACK_DEVELOPER, ICB, "Sam Safety"),
+        "stranger": (Role.PACK_DEVELOPER, PCN, "Stu Stranger"),
+        "admin": (Role.TENANT_ADMINISTRATOR, ICB, "Ali Admin"),
+        "ig": (Role.IG_OFFICER, ICB, "Ines Officer"),
+        "doctor": (Role.CLINICIAN, PCN, "Dr Ada Okafor"),
+    }
+    people = {name: add_someone(tenant, (role, where), name=who) for name, (role, where, who) in roles.items()}
+    return tenant, {name: sign_in(who) for name, who in people.items()}
+
+
+@pytest.fixture
+def press(cast, made_packs, post):
+    """A publisher whose key the operator has added on the pages."""
+    press, operator = made_packs.Press(), cast[1]["operator"]
+    named = {"publisher": press.name, "name": "Bone People", "organisation": ICB}
+    assert post(operator, "/publishers/", "/publishers/", **named).status_code == 303
+    key = {"publisher": press.name, "key": press.pem, "holder": "Kim Keyholder"}
+    assert post(operator, "/publishers/", "/publishers/keys", **key).status_code == 303
+    assert "Kim Keyholder" in operator.get("/publishers/").text
+    return press
+
+
+@pytest.fixture
+def upload(post):
+    def send(client, content):
+        return post(client, "/publish/", "/publish/", files={"file": ("x.pack", content, "application/octet-stream")})
+
+    return send
+
+
+def test_a_version_from_its_publisher_to_the_tiles_and_back(cast, run_jobs, post, upload, made_packs, press, database):
+    tenant, people = cast
+    author, officer, admin = (people[name] for name in ("author", "officer", "admin"))
+    refused = upload(author, made_packs.build(press.make()))
+    assert refused.status_code == 400
+    assert "No key in force" in refused.text
+    taken = upload(author, press.file(press.make()))
+    assert taken.status_code == 303, taken.text
+    where = taken.headers["location"]
+    assert "being checked" in author.get(where).text
+    run_jobs(tenant)
+    page = author.get(where).text
+    assert "6 golden patients on interpreter and DuckDB, 0 differences" in page
+    assert "awaits sign-off" in page
+    own = post(author, where, f"{where}sign-off", **SIGN)
+    assert own.status_code == 403
+    assert "Nobody signs off what they wrote" in own.text
+    assert "Why it may not be enabled" in admin.get(where).text
+    early = post(admin, f"{where}preview", f"{where}enable")
+    assert early.status_code == 409
+    assert "Nobody has signed it off" in early.text
+    assert post(officer, where, f"{where}sign-off", **SIGN).status_code == 303
+    assert "Sam Safety, Clinical safety officer, GMC 1, on 5 Jan 2026; hazard log HL-7" in officer.get(where).text
+
+    home = f"/packs/{press.pack_id}/"
+    wanted = {"parameter": "scan-interval=0", "why": "Agreed on 5 January"}
+    enabled = post(admin, f"{where}enable", f"{where}enable", **wanted)
+    assert enabled.status_code == 303, enabled.text
+    assert "waits for a worker" in admin.get(home).text
+    run_jobs(tenant)
+    assert "by Ali Admin. Agreed on 5 January" in admin.get(home).text
+    with database.tenant(tenant.id) as session:
+        assert {row.pack: row.version for row in enabled_packs(session)}[press.pack_id] == "1.0.0"
+        actions = session.exec(select(AuditEntry.action).where(AuditEntry.resource == f"pack/{press.pack_id}")).all()
+    assert "enable-pack" in actions
+
+    second = upload(author, press.file(press.make("2.0.0"))).headers["location"]
+    run_jobs(tenant)
+    assert post(officer, second, f"{second}sign-off", **SIGN).status_code == 303
+    assert "+ 125605004 Fracture of bone" in admin.get(second, params={"against": "1.0.0"}).text
+    post(admin, f"{second}enable", f"{second}enable")
+    run_jobs(tenant)
+    assert "Roll back to 1.0.0" in admin.get(home).text
+    back = post(admin, home, f"{home}roll-back", why="Too wide")
+    assert back.status_code == 303, back.text
+    page = admin.get(home).text
+    assert "rolled back, version 1.0.0, by Ali Admin. Too wide" in page
+    withdrawn = post(author, where, f"{where}withdraw", why="It counts scans of knees")
+    assert withdrawn.status_code == 303, withdrawn.text
+    for client, path in ((admin, home), (admin, where)):
+        assert "It counts scans of knees" in client.get(path).text
+
+
+def test_previews_show_counts_to_some_and_people_to_others(
+    cast, run_jobs, post, upload, press, database, form_token, monkeypatch
+):
+    tenant, people = cast
+    author, officer, admin, doctor = (people[name] for name in ("author", "officer", "admin", "doctor"))
+    where = upload(author, press.file(press.make("2.0.0"))).headers["location"]
+    run_jobs(tenant)
+    preview = post(admin, f"{where}preview", f"{where}preview").headers["location"]
+    assert "waits for a worker" in admin.get(preview).text
+    run_jobs(tenant)
+    refused = admin.get(preview)
+    assert refused.status_code == 403
+    assert "no national opt-out list in date" in refused.text
+    monkeypatch.setattr("cohortium_auth.opt_outs.service.cleared_list", lambda _session, _on: None)
+    assert officer.get(preview).status_code == 404, "nobody agreed to show it"
+    shown = doctor.get(f"{preview}people/")
+    assert shown.status_code == 200, shown.text
+    assert "by Practice" in shown.text
+    assert doctor.get(preview).status_code == 404
+    assert admin.get(f"{preview}people/").status_code == 404
+    del database, form_token
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("doctor", "/packs/"), ("doctor", "/publish/"), ("admin", "/publish/"), ("admin", "/publishers/"),
+        ("author", "/publishers/"), ("operator", "/publish/"), ("ig", "/publish/"),
+    ],
+)  # fmt: skip
+def test_what_is_not_theirs_is_not_there(cast, name, path):
+    assert cast[1][name].get(path).status_code == 404
