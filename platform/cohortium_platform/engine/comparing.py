@@ -142,7 +142,7 @@ def _only(definition: Definition, parts: Differing) -> Definition:
         replace(indicator, shown=Shown()) for indicator in definition.indicators if indicator.name in parts.indicators
     )
     wanted = parts.cohorts | {indicator.cohort for indicator in kept}
-    cohorts = tuple(replace(each, shown=Shown()) for each in definition.cohorts if each.name in wanted)
+    cohorts = tuple(replace(each, shown=Shown(), reference=None) for each in definition.cohorts if each.name in wanted)
     return replace(definition, cohorts=cohorts, indicators=kept, stratifiers=())
 
 
