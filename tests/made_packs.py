@@ -6,6 +6,7 @@ so many months. Loaded by its path (`conftest.made_packs`), since tests are no p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from uuid import uuid4
@@ -67,9 +68,15 @@ interval = Parameter(
 )
 
 
-def make(version: str = "1.0.0", *, publisher: str = "bone-people", golden: str = GOLDEN) -> Pack:
+def make(
+    version: str = "1.0.0",
+    *,
+    publisher: str = "bone-people",
+    golden: str = GOLDEN,
+    also: Sequence[tuple[int, str]] = (),
+) -> Pack:
     """Version 1 knows osteoporosis; 2 fractures of bone too; any version has one indicator that never changes."""
-    diagnosis = [(OSTEOPOROSIS, "Osteoporosis"), *([(FRACTURE, "Fracture of bone")] if version >= "2" else [])]
+    diagnosis = [(OSTEOPOROSIS, "Osteoporosis"), *([(FRACTURE, "Fracture of bone")] if version >= "2" else []), *also]
     listed = {
         "bone-disease": diagnosis,
         "bone-scan": [(SCAN, "Bone density scan")],
@@ -111,9 +118,9 @@ class Press:
         """The id of its own pack."""
         return f"bones-{self.name.removeprefix('press-')}"
 
-    def make(self, version: str = "1.0.0") -> Pack:
-        """A version of its own pack."""
-        return replace(make(version, publisher=self.name), id=self.pack_id)
+    def make(self, version: str = "1.0.0", also: Sequence[tuple[int, str]] = ()) -> Pack:
+        """A version of its own pack, with other diagnoses where wanted."""
+        return replace(make(version, publisher=self.name, also=also), id=self.pack_id)
 
     @property
     def public(self) -> bytes:

@@ -1,13 +1,18 @@
 """The life of a pack on its pages: published, checked, signed off, previewed, enabled, rolled back, withdrawn."""
 
+import csv
+import io
 from datetime import UTC, datetime
 
 import pytest
 from sqlmodel import col, select
 
 from cohortium_auth.login import Role
+from cohortium_auth.opt_outs import load_cleared_list
 from cohortium_platform.audit import AuditEntry
 from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
+from cohortium_platform.records import RecordStore
+from cohortium_tenants.keys import open_keys
 from cohortium_tenants.packs import enabled_packs
 
 ICB, PCN = "QT1", "U90001"
@@ -136,11 +141,14 @@ def test_a_version_from_its_publisher_to_the_tiles_and_back(cast, run_jobs, post
 
 
 def test_previews_show_counts_to_some_and_people_to_others(
-    cast, run_jobs, post, upload, press, database, form_token, monkeypatch
+    cast, run_jobs, post, upload, press, database, settings, key_encryption, hand_made
 ):
     tenant, people = cast
-    author, officer, admin, doctor = (people[name] for name in ("author", "officer", "admin", "doctor"))
-    where = upload(author, press.file(press.make("2.0.0"))).headers["location"]
+    author, officer, admin, doctor, stranger = (
+        people[name] for name in ("author", "officer", "admin", "doctor", "stranger")
+    )
+    pack = press.make("1.0.0", also=[(hand_made.known_code("cancer-diagnosis"), "A neoplasm")])
+    where = upload(author, press.file(pack)).headers["location"]
     run_jobs(tenant)
     preview = post(admin, f"{where}preview", f"{where}preview").headers["location"]
     assert "waits for a worker" in admin.get(preview).text
@@ -148,14 +156,37 @@ def test_previews_show_counts_to_some_and_people_to_others(
     refused = admin.get(preview)
     assert refused.status_code == 403
     assert "no national opt-out list in date" in refused.text
-    monkeypatch.setattr("cohortium_auth.opt_outs.service.cleared_list", lambda _session, _on: None)
-    assert officer.get(preview).status_code == 404, "nobody agreed to show it"
-    shown = doctor.get(f"{preview}people/")
+    with database.tenant(tenant.id) as session:
+        store, keys = RecordStore(settings.store_root, tenant.id), open_keys(session, key_encryption)
+        cleared = [each.nhs_number for each in hand_made.everyone()]
+        load_cleared_list(session, store, keys, cleared, as_at=TODAY, expires=TODAY, by="test")
+    shown = admin.get(preview)
     assert shown.status_code == 200, shown.text
-    assert "by Practice" in shown.text
+    rows = list(csv.DictReader(io.StringIO(admin.get(preview, params={"format": "csv"}).text.removeprefix("\ufeff"))))
+    joining = [row for row in rows if row["Cohort or measure"] == "People with bone disease"]
+    assert [(row["Now"], row["Then"]) for row in joining] == [("not in it", "in the cohort")]
+    assert int(joining[0]["People"]) % 5 == 0
+    for row in rows:
+        assert row["People"] == "*" or int(row["People"]) % 5 == 0
+    assert admin.get(preview, params={"level": "practice"}).status_code == 400
+    for developer in (officer, stranger):
+        assert developer.get(preview).status_code == 404, "nobody agreed to show it"
+    assert post(admin, preview, f"{preview}agree", agreed="yes").status_code == 303
+    assert officer.get(preview).status_code == 200
+    assert stranger.get(preview).status_code == 404, "of another organisation than the publisher"
+    seen = doctor.get(f"{preview}people/")
+    assert seen.status_code == 200, seen.text
+    assert "by Practice" in seen.text
+    assert "A sample, explained" in seen.text
+    assert "Then: " in seen.text
+    assert "Ash Surgery" not in seen.text, "outside the reach"
     assert doctor.get(preview).status_code == 404
     assert admin.get(f"{preview}people/").status_code == 404
-    del database, form_token
+    with database.tenant(tenant.id) as session:
+        entry = session.exec(
+            select(AuditEntry).where(AuditEntry.resource == f"registry/{press.pack_id}/patient")
+        ).first()
+    assert 0 < len(entry.patients) <= 10
 
 
 @pytest.mark.parametrize(

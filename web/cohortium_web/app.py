@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from cohortium_platform.settings import Settings
 from cohortium_web.api import health, programs
+from cohortium_web.api import packs as pack_api
 from cohortium_web.middleware import wrap
 from cohortium_web.pages.aggregates import routes as aggregates
 from cohortium_web.pages.break_glass import routes as break_glass
@@ -114,6 +115,7 @@ _ROUTED = (
     pack_people,
     pack_enabling,
     pack_incidents,
+    pack_api,
 )
 
 

@@ -118,3 +118,6 @@ def _people(graph: OrganisationGraph) -> Iterator[tuple[str, list[tuple[Role, st
     yield "Idris Penhallow", [(Role.IG_OFFICER, icbs[0])]
     yield "Rowan Ashdown", [(Role.IG_OFFICER, icbs[0])]
     yield "Nadia Summerfield", [(Role.TENANT_ADMINISTRATOR, icbs[0])]
+    yield "Imogen Castellan", [(Role.PACK_DEVELOPER, icbs[0])]
+    yield "Dr Piers Wetherby", [(Role.PACK_DEVELOPER, icbs[0])]
+    yield "Bronwen Tideswell", [(Role.PLATFORM_OPERATOR, icbs[0])]

@@ -23,6 +23,7 @@ from cohortium_web.cli import (
     people,
     programs,
     providers,
+    publishers,
     records,
     refreshing,
     registries,
@@ -45,6 +46,7 @@ app.add_typer(organisations.app, name="organisation")
 app.add_typer(packs.app, name="pack")
 app.add_typer(people.app, name="person")
 app.add_typer(providers.app, name="provider")
+app.add_typer(publishers.app, name="publisher")
 app.add_typer(programs.app, name="program")
 app.add_typer(audit.app, name="audit")
 app.add_typer(opt_outs.app, name="opt-outs")

@@ -1,16 +1,25 @@
-"""Commands for pack developers: `pack check`, `pack words`. They touch no database and no tenant."""
+"""Commands for pack developers: `pack check`, `pack words` touch no database; `pack publish` hands a signed file in."""
 
 from __future__ import annotations
 
+import getpass
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cohortium_platform.database import AllTenants
 from cohortium_plugins.checks import Finding, Severity, check_pack
 from cohortium_plugins.loading import find_pack
 from cohortium_plugins.statement import statement
+from cohortium_tenants.packs.catalogue.changes import Actor
+from cohortium_tenants.packs.catalogue.models import VersionState
+from cohortium_tenants.packs.catalogue.publishing import check_version, keep_outcome, publish
+from cohortium_tenants.packs.catalogue.versions import content_of
+from cohortium_web.cli.context import open_place
 from cohortium_web.cli.output import AsJson, Output
+from cohortium_web.cli.tenants import operator
 
 __all__ = ["app"]
 
@@ -48,6 +57,32 @@ def words(name: Name, *, as_json: AsJson = False) -> None:
     output.document({"pack": pack.id, "version": pack.version, "definition_hash": pack.hash, "words": said})
     if not as_json:
         typer.echo(f"# {pack.title} {pack.version}\n\nDefinition {pack.hash}.\n\n{said}")
+
+
+@app.command("publish")
+def publish_(
+    file: Annotated[Path, typer.Argument(help="The signed file.", exists=True, dir_okay=False)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a signed file in the catalogue of this installation, and run its checks; exit code 1 when they fail."""
+    output = Output(as_json=as_json)
+    by = Actor(operator(), getpass.getuser())
+    with open_place() as place:
+        service = AllTenants(reason="a version is published by the operator")
+        with place.database.all_tenants(service) as session:
+            row = publish(session, file.read_bytes(), by=by)
+            content = content_of(session, row.content_hash)
+        if row.state == VersionState.WAITING:
+            with output.step("Running checks and golden patients"):
+                outcome = check_version(content)
+            with place.database.all_tenants(service) as session:
+                row = keep_outcome(session, row.content_hash, outcome)
+    output.say(f"{row.pack} {row.version}: its checks have {row.state}. It awaits sign-off on its page.")
+    fields = ("pack", "version", "content_hash", "publisher", "state", "findings", "golden")
+    output.document({name: getattr(row, name) for name in fields})
+    if row.state == VersionState.FAILED:
+        raise typer.Exit(1)
 
 
 def _plural(severity: Severity, count: int) -> str:

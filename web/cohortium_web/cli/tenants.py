@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +12,22 @@ import typer
 from cohortium_auth.ig_settings import LIMITS, change_ig_settings, read_ig_settings
 from cohortium_platform.audit import Entry, record
 from cohortium_platform.errors import BadInput
-from cohortium_tenants.packs import add_local_code, enable_pack, enabled_packs, local_codes
+from cohortium_platform.jobs import JobQueue, JobState, enqueue, find_job, load_kinds, run_job
+from cohortium_plugins.model import Parameter, Scalar
+from cohortium_tenants.packs import (
+    REFRESH,
+    Choice,
+    OwnCode,
+    RefreshPack,
+    add_local_code,
+    ask_to_switch,
+    enable_pack,
+    enabled_packs,
+    local_codes,
+    roll_back,
+)
+from cohortium_tenants.packs.catalogue.versions import find_pack, find_version
+from cohortium_tenants.packs.choices import own_code_of
 from cohortium_tenants.tenants import create_tenant, list_tenants
 from cohortium_web.cli.context import open_place
 from cohortium_web.cli.output import AsJson, Output
@@ -80,6 +96,84 @@ def enable(slug: Slug, pack: Annotated[str, typer.Argument(help="The pack's id."
         enable_pack(session, pack, by=operator())
     output.say(f"{pack} is enabled in {slug}. Run: cohortium evaluate --tenant {slug} --pack {pack}")
     output.document({"tenant": slug, "pack": pack})
+
+
+@app.command("switch-pack")
+def switch_pack(  # noqa: PLR0913 - each is an option of the command
+    slug: Slug,
+    pack: Annotated[str, typer.Argument(help="The pack's id.")],
+    *,
+    version: Annotated[str, typer.Option(help="The version; the newest that may be enabled.")] = "",
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER of a choice, from 1; may be repeated.")
+    ] = None,
+    local_code: Annotated[
+        list[str] | None,
+        typer.Option(help="CODELIST:CODE:TERM:REASON of a code to add, used from today on; may be repeated."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    background: Annotated[bool, typer.Option(help="Leave it to a worker.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Work a version out with 24 months of history, and then let it take the place of what is shown, in one moment."""
+    output = Output(as_json=as_json)
+    with open_place() as place:
+        tenant = place.tenant(slug)
+        with place.database.tenant(tenant.id) as session:
+            row = find_version(session, pack, version)
+            own = [own_code_of(code) for code in local_codes(session, pack)]
+            own += [_own_code(text) for text in local_code or []]
+            chosen = _chosen(find_pack(session, pack, row.version).definition.parameters, parameter or [])
+            choice = Choice.of(pack, row.version, chosen, own)
+            queue = JobQueue(place.settings.redis_url) if background else None
+            job = ask_to_switch(session, queue, choice, reason=reason, by=operator())
+        if not background:
+            with output.step(f"Working out {pack} {row.version}"):
+                run_job(place.database, load_kinds(), tenant.id, job)
+        with place.database.tenant(tenant.id) as session:
+            ended = find_job(session, job)
+    if ended.state == JobState.FAILED:
+        raise BadInput(str(ended.error), "What was shown before is still shown.")
+    output.say(f"{pack} {row.version}: {ended.state}.")
+    output.document({"tenant": slug, "pack": pack, "version": row.version, "job": job, "state": ended.state})
+
+
+@app.command("roll-back-pack")
+def roll_back_pack(
+    slug: Slug,
+    pack: Annotated[str, typer.Argument(help="The pack's id.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show at once what was shown before the last switch; a worker then brings it up to date."""
+    output = Output(as_json=as_json)
+    with open_place() as place, place.database.tenant(place.tenant(slug).id) as session:
+        enablement = roll_back(session, pack, by=operator(), reason=reason)
+        refresh, queue = RefreshPack(pack, actor=operator()), JobQueue(place.settings.redis_url)
+        enqueue(session, queue, REFRESH, refresh, requested_by=operator())
+    output.say(f"{pack} shows again what it showed before.")
+    output.document({"tenant": slug, "pack": pack, "enablement": enablement})
+
+
+def _chosen(declared: Sequence[Parameter], wanted: Sequence[str]) -> Mapping[str, Scalar]:
+    """Read choices. Raises `BadInput` with those that there are."""
+    found: dict[str, Scalar] = {}
+    for text in wanted:
+        name, _, number = text.partition("=")
+        each = next((parameter for parameter in declared if parameter.name == name), None)
+        if each is None or not number.isdecimal() or not 1 <= int(number) <= len(each.choices):
+            known = "; ".join(f"{p.name}: {', '.join(map(str, p.choices))}" for p in declared)
+            raise BadInput(f"{text} is no choice of this version.", f"There are: {known or 'no parameters'}.")
+        found[name] = each.choices[int(number) - 1]
+    return found
+
+
+def _own_code(text: str) -> OwnCode:
+    codelist, code, term, reason = (*text.split(":", 3), "", "", "")[:4]
+    if not code.isdecimal():
+        raise BadInput(f"{text} is no local code.", "Write CODELIST:CODE:TERM:REASON.")
+    return OwnCode(codelist, int(code), term, dt.datetime.now(dt.UTC).date(), reason)
 
 
 @app.command("add-local-code")

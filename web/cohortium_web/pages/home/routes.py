@@ -30,9 +30,9 @@ WILL_SEE: Mapping[Role, str] = {
     Role.ICB_ANALYST: "suppressed counts and rates by organisation, and pseudonymised rows under an approval",
     Role.PROGRAMME_LEAD: "suppressed counts and rates and how registries are used, and never a patient",
     Role.IG_OFFICER: "the audit log, approvals, reviews, opt-outs and the access matrix, and no clinical content",
-    Role.TENANT_ADMINISTRATOR: "organisations, their onboarding and how registries are used, and no clinical content",
+    Role.TENANT_ADMINISTRATOR: "organisations and onboarding, packs, how registries are used, and no clinical content",
     Role.PACK_DEVELOPER: "the pack catalogue, and previews that a tenant has agreed to",
-    Role.PLATFORM_OPERATOR: "the health of the service, and nothing that a tenant owns",
+    Role.PLATFORM_OPERATOR: "publishers of packs and the health of the service, and nothing that a tenant owns",
 }
 """What each role sees, in words."""
 

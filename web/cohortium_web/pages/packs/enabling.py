@@ -5,7 +5,7 @@ commits. Not here: previews.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated, cast
@@ -49,8 +49,8 @@ class ChoiceForm:
     stay, and one new code at most.
     """
 
-    parameter: Annotated[list[str], Form()] = field(default_factory=list)
-    keep: Annotated[list[str], Form()] = field(default_factory=list)
+    parameter: Annotated[list[str], Form(default_factory=list)]
+    keep: Annotated[list[str], Form(default_factory=list)]
     codelist: Annotated[str, Form()] = ""
     code: Annotated[str, Form()] = ""
     term: Annotated[str, Form()] = ""

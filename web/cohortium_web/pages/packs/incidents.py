@@ -13,6 +13,7 @@ from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
 from cohortium_auth.policy import Action
+from cohortium_platform.errors import NotFound
 from cohortium_platform.jobs import Job
 from cohortium_tenants.packs import enablements
 from cohortium_tenants.packs.catalogue.versions import find_version, versions_of
@@ -52,6 +53,8 @@ def show_reports(asking: Reporting, pack: str) -> Response:
     newest = find_version(asking.session, pack)
     found = reports_of(asking.session, pack)
     ran = sorted({each.version for each in enablements(asking.session, pack)})
+    if not ran:
+        raise NotFound("That pack never ran here.", "Choose one from the catalogue.")
     asking.record(f"pack/{pack}/incidents")
     return asking.page(
         "packs/incidents.html",

@@ -89,6 +89,8 @@ class Sampled:
 def show_previews(asking: Viewing, pack: str) -> Response:
     """The finished previews of a pack, for those who see its people."""
     found = [each for each in previews_of(asking.session, pack) if each.finished is not None]
+    if not found and pack not in asking.registries:
+        raise NotFound("There is no such registry.", "Choose one from the home page.")
     asking.record(f"registry/{pack}/previews", detail={"shown": "previews"})
     return asking.page("packs/previews.html", pack=pack, previews=found)
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from sqlmodel import select
+
 from cohortium_auth.policy import OF_PATIENTS, OF_PRACTICES, Action, PatientScope, Reach, patients_left_in
 from cohortium_platform.errors import NotFound
 from cohortium_platform.records import GP, RecordStore, records_to, snapshot_current
 from cohortium_platform.results import RegistryResults, ResultStore
 from cohortium_plugins.model import Indicator
+from cohortium_tenants.packs.catalogue.models import PackVersion
 from cohortium_web.asking import Asking
 from cohortium_web.definitions import Registered
 from cohortium_web.pages.registry.filters import Filters
@@ -88,6 +91,15 @@ class OpenedRegistry:
             for title, where in tabs
         ]
 
+    @property
+    def withdrawn(self) -> PackVersion | None:
+        """The version that these results come from, when it was withdrawn: its row says why."""
+        session, evaluation = self.asking.session, self.results.evaluation
+        row = session.exec(
+            select(PackVersion).where(PackVersion.pack == self.id, PackVersion.version == evaluation.version)
+        ).first()
+        return row if row is not None and row.withdrawn is not None else None
+
     def scope(self, people: int) -> str:
         """How many people of how many practices, and which practices have no results yet."""
         missing = sorted(self.asking.name_of(code) for code in self.reach - self.results.practices)
@@ -122,7 +134,9 @@ def open_registry(asking: Asking, pack: str) -> OpenedRegistry:
 
 
 def open_practices(asking: Asking, registered: Registered, reach: Reach) -> OpenedRegistry:
-    """Open a registry for a reach that was decided, narrowed to the patients that its decision leaves in."""
+    """Open a registry for a reach that was decided, narrowed to the patients that its decision leaves in. Where the
+    version was exchanged since this request read it, it is read again: definition and results are of one version.
+    """
     with asking.timed("results"):
         store = ResultStore(asking.site.settings.store_root, asking.who.tenant_id)
         try:
@@ -132,6 +146,8 @@ def open_practices(asking: Asking, registered: Registered, reach: Reach) -> Open
                 "This registry has nothing to show at the moment.",
                 "It was never worked out for these practices, or is being worked out anew. Look again in a while.",
             ) from None
+        if results.evaluation.version != registered.pack.version:
+            registered = asking.site.definitions.of_tenant(asking.session).get(registered.pack.id, registered)
         left = left_in(asking, reach, results.members)
         if left is not None:
             windowed = [i.name for i in registered.definition.indicators if i.due is not None and i.renews is None]

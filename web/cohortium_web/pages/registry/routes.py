@@ -116,6 +116,7 @@ def registry_head(
         "index_date": registry.index_date,
         "tabs": registry.tabs(tab, filters),
         "records_to": registry.records_to,
+        "withdrawn": registry.withdrawn,
     }
 
 
