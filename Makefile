@@ -9,7 +9,7 @@ SERVE ?= 1
 PORT ?= 8000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo clean-demo test check fix bench fuzz audit lock
+.PHONY: help demo clean-demo test check fix bench bench-turnaround fuzz audit lock
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ $(VENV)/installed-bench: deploy/requirements-bench.txt $(VENV)/installed-dev
 
 bench: $(VENV)/installed-bench ## measure; prints numbers with the machine, never fails on time
 	@$(BIN)/python -m pytest -q -s tests/benchmarks -p no:cacheprovider -o python_files='bench_*.py'
+
+bench-turnaround: $(VENV)/installed-dev ## from a saved definition to new tiles, stage by stage (PEOPLE=100000)
+	@BENCH_PEOPLE=$${PEOPLE:-100000} $(BIN)/python -m pytest -q -s tests/benchmarks/bench_turnaround.py -p no:cacheprovider -o python_files='bench_*.py'
 
 fuzz: $(VENV)/installed-dev ## compare the engines on generated definitions for long (FUZZ_EXAMPLES=20000)
 	@bash deploy/install-java.sh

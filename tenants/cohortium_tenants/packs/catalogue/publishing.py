@@ -12,6 +12,7 @@ from sqlmodel import Session, select
 
 from cohortium_platform.errors import Conflict
 from cohortium_platform.examining import Described, Examined, Refused, check_file, describe_file
+from cohortium_plugins.installed import installed_packs
 from cohortium_tenants.packs.catalogue.changes import Actor, note
 from cohortium_tenants.packs.catalogue.models import PackContent, PackVersion, Source, VersionState
 from cohortium_tenants.packs.catalogue.publishers import keys_in_force
@@ -55,6 +56,8 @@ def _enter(session: Session, content: bytes, found: Described, by: Actor) -> Pac
     owner = session.exec(
         select(PackVersion.publisher).where(PackVersion.pack == found.pack, PackVersion.source == Source.PUBLISHED)
     ).first()
+    installed = installed_packs().get(found.pack)
+    owner = owner or (None if installed is None else installed.publisher)
     if owner is not None and owner != found.publisher:
         raise Conflict(f"{found.pack} is published by {owner}.", "Give your pack another id.")
     row = PackVersion(
