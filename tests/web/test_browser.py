@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlmodel import select
 
 from cohortium_auth.login import Role
 from cohortium_auth.login.local import TotpSecret, add_account
 from cohortium_auth.login.local.totp import STEP_SECONDS, code_at
 from cohortium_auth.login.oidc import Kind, NewProvider, add_provider
+from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
 from cohortium_web.app import create_app
 from cohortium_web.templating import STATIC
 
@@ -285,3 +287,50 @@ def test_the_ways_in_of_a_tenant_with_a_provider(open_page, place, database, ten
     page.goto(f"/sign-in/to/{place.slug}")
     assert page.get_by_role("button", name="Sign in with NHS Care Identity").is_visible()
     check(page, "sign-in-ways")
+
+
+def test_packs_are_read_previewed_and_offered(sign_in_as, database, settings, registry_place, monkeypatch) -> None:
+    """The catalogue, every rule in words, a preview from its form to its counts, the forms that change something."""
+    admin = sign_in_as((Role.TENANT_ADMINISTRATOR, ICB), name="Nell Packer")
+    admin.get_by_role("link", name="Packs").first.click()
+    admin.wait_for_url("**/packs/")
+    check(admin, "packs-catalogue")
+    admin.get_by_role("link", name=re.compile("Cancer care")).first.click()
+    check(admin, "packs-pack")
+    admin.locator("table a[href*='/versions/']").first.click()
+    check(admin, "packs-version")
+    admin.get_by_role("link", name="Enable or tune it").click()
+    admin.get_by_text("Add a local code").click()
+    check(admin, "packs-enable")
+    admin.get_by_role("button", name="Preview with these first").click()
+    admin.wait_for_url("**/previews/*/")
+    check(admin, "packs-preview-waits")
+    monkeypatch.setattr("cohortium_tenants.packs.previews.load_settings", lambda: settings)
+    with database.tenant(registry_place.id) as session:
+        jobs = session.exec(select(Job.id).where(Job.kind == "preview-pack", Job.state == JobState.QUEUED)).all()
+    for job in jobs:
+        assert run_job(database, load_kinds(), registry_place.id, job) is JobState.SUCCEEDED
+    address = admin.url
+    operator = sign_in_as((Role.PLATFORM_OPERATOR, ICB), name="Olive Operator")
+    operator.goto("/publishers/")
+    check(operator, "packs-publishers")
+    author = sign_in_as((Role.PACK_DEVELOPER, ICB), name="Avery Author")
+    author.goto("/publish/")
+    check(author, "packs-publish")
+    officer = sign_in_as((Role.IG_OFFICER, ICB), name="Ines Officer")
+    officer.goto("/packs/cancer-care/incidents/")
+    check(officer, "packs-incidents")
+    doctor = sign_in_as((Role.CLINICIAN, PCN), name="Dr Reader", javascript=False)
+    doctor.goto(f"{address}people/")
+    assert "would change" in doctor.inner_text("h1")
+
+
+def test_packs_are_read_without_javascript_and_on_a_phone(sign_in_as) -> None:
+    admin = sign_in_as((Role.TENANT_ADMINISTRATOR, ICB), name="Nat Plain", javascript=False, viewport=PHONE)
+    for path in ("/packs/", "/packs/cancer-care/"):
+        admin.goto(path)
+        assert admin.locator("h1").count() == 1
+    narrow = sign_in_as((Role.TENANT_ADMINISTRATOR, ICB), name="Nia Narrow", viewport=PHONE)
+    for path, name in (("/packs/", "catalogue"), ("/packs/cancer-care/", "pack")):
+        narrow.goto(path)
+        check(narrow, f"packs-{name}-narrow")
