@@ -157,7 +157,7 @@ def test_tiles_measures_rates_and_pages(sign_in_as) -> None:
     assert page.evaluate("window.scrollY") < 600
     page.go_back()
     page.get_by_text("Showing 1 to 50 of 63 patients").wait_for()
-    for tab in ("Tiles", "Measures", "Rates"):
+    for tab in ("Tiles", "Measures", "Rates", "Outreach"):
         page.get_by_role("link", name=tab, exact=True).click()
         page.wait_for_load_state("networkidle")
         page.wait_for_timeout(400)
@@ -168,7 +168,13 @@ def test_tiles_measures_rates_and_pages(sign_in_as) -> None:
     page.wait_for_url("**?age_from=60")
     page.get_by_role("link", name="Tiles", exact=True).click()
     page.wait_for_url("**/tiles/?age_from=60")
-    page.goto(LIST + "measures/")
+    page.goto(LIST)
+    page.get_by_role("link", name="Reconciliation").click()
+    page.get_by_role("heading", name="Why people differ").wait_for()  # the page leads on when it has been worked out
+    check(page, "reconciliation")
+    page.goto(f"{LIST}reconciliation/patients/")
+    check(page, "reconciliation-patients")
+    page.goto(f"{LIST}measures/")
     page.get_by_role("link", name=re.compile("Overdue 1 ?patients ?: Cancer care review within")).click()
     page.get_by_role("heading", name="1 patient", exact=True).wait_for()
 

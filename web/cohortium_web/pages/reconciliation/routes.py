@@ -52,15 +52,8 @@ def show_reconciliation(
         practices=compared.practices,
         detail={"shown": "reconciliation", "organisation": organisation},
     )
-    view = {
-        "registry": registry_head(registry, _TAB),
-        "reference": reference,
-        "organisations": organisation_choices(registry, organisation),
-        "action": registry.path + _TAB,
-        "query": _query(organisation=organisation, work="1"),
-    }
     if compared.missing and not work:
-        return asking.page("reconciliation/waiting.html", **view, practices=len(compared.missing))
+        return _waiting(compared, registry.path + _TAB, organisation=organisation)
     table = Table(
         f"{pack}-reconciliation",
         f"The registry and the {reference.title}, by practice",
@@ -69,7 +62,15 @@ def show_reconciliation(
         "No practice in your reach has results yet.",
         foot=[_total_row(compared)],
     )
-    return asking.answer(table, "reconciliation/reconciliation.html", **view, reasons=_reasons(compared, organisation))
+    return asking.answer(
+        table,
+        "reconciliation/reconciliation.html",
+        registry=registry_head(registry, _TAB),
+        reference=reference,
+        organisations=organisation_choices(registry, organisation),
+        action=registry.path + _TAB,
+        reasons=_reasons(compared, organisation),
+    )
 
 
 @router.get("/patients/")
@@ -80,9 +81,14 @@ def show_difference(  # noqa: PLR0913, PLR0917 - a filter each
     standing: str = "",
     reason: str = "",
     page: int = 1,
+    work: str = "",
 ) -> Response:
     """The people of the difference, with the reason found by the rules."""
     compared = _compared(asking, pack, organisation)
+    if compared.missing and not work:
+        asking.record(f"registry/{pack}", detail={"shown": "reconciliation-patients"})
+        chosen = {"organisation": organisation, "standing": standing, "reason": reason}
+        return _waiting(compared, f"{compared.registry.path}{_TAB}patients/", **chosen)
     table, paged = _listed(compared, organisation, standing, reason, page)
     registry, words = compared.registry, standing_words(compared.reference)
     action = f"{registry.path}{_TAB}patients/"
@@ -113,6 +119,17 @@ def take_difference(  # noqa: PLR0913, PLR0917 - a filter each
     """The page of these people that the address names, as CSV."""
     table, _ = _listed(_compared(asking, pack, organisation), organisation, standing, reason, page)
     return as_csv(table.asked(asking.request))
+
+
+def _waiting(compared: ComparedRegistry, where: str, **chosen: str) -> Response:
+    """Say that comparing takes a while, on a page that leads on by itself."""
+    return compared.registry.asking.page(
+        "reconciliation/waiting.html",
+        registry=registry_head(compared.registry, _TAB),
+        reference=compared.reference,
+        practices=len(compared.missing),
+        next=f"{where}?{_query(**chosen, work='1')}",
+    )
 
 
 def _listed(
