@@ -311,7 +311,12 @@ def test_measures_count_every_status_and_lead_to_the_list_of_it(clinician) -> No
 
 def test_rates_give_each_month_and_the_closed_windows_beside_it(clinician) -> None:
     page = clinician.get(LIST + "rates/?indicator=can004-care-review-12-months").text
-    assert page.count('<th class="nhsuk-table__header" scope="row">') == 11
+    assert page.partition("<tbody")[2].count('<tr class="nhsuk-table__row">') == 11
+    taken = clinician.get(LIST + "rates/?indicator=can004-care-review-12-months&format=csv").text
+    rows = list(csv.reader(io.StringIO(taken.lstrip("\ufeff"))))
+    assert rows[0][3] == "QOF rate %"
+    assert rows[0][7] == "Whole population %"
+    assert len(rows) == 12
     assert "Closed windows only" in page
     chart = unescape(re.search(r'data-lines="([^"]+)"', page)[1])
     assert '"title": "Closed windows only"' in chart

@@ -23,11 +23,24 @@ from cohortium_web.pages.registry.opened import OpenedRegistry, open_registry
 from cohortium_web.pages.registry.routes import registry_head
 from cohortium_web.pages.registry.views import Choice
 from cohortium_web.requiring import requires
+from cohortium_web.tables import Cell, Column, Table
 from cohortium_web.words import day
 
 __all__ = ["router", "without_stale"]
 
 router = APIRouter(prefix="/registries/{pack}")
+
+
+_COLUMNS = (
+    Column("month", "At the end of"),
+    Column("met", "Met", numeric=True),
+    Column("overdue", "Overdue", numeric=True),
+    Column("rate", "QOF rate %", numeric=True),
+    Column("closed", "Closed windows only %", numeric=True),
+    Column("due", "Due", numeric=True),
+    Column("excluded", "Excluded", numeric=True),
+    Column("whole", "Whole population %", numeric=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +71,11 @@ def show_rates(
     months = [Month(rate.index_date, rate) for rate in rates(kept)]
     detail = {"shown": "rates", "indicator": chosen.name, "organisation": organisation}
     asking.record(f"registry/{pack}", practices=practices, detail=detail)
-    return asking.page(
+    return asking.answer(
+        _table(pack, chosen, months),
         "rates/rates.html",
         registry=registry_head(registry, "rates/"),
         chosen=chosen,
-        months=list(reversed(months)),
         chart=_chart(chosen, months) if months else None,
         groups=registry.groups,
         indicators=[Choice(i.name, i.title, i.name == chosen.name, i.group) for i in registry.indicators],
@@ -102,6 +115,29 @@ def _chart(indicator: Indicator, months: Sequence[Month]) -> LineChart:
             Line("Closed windows only", [_percent(month.rate.closed_windows) for month in months], dashed=True),
         ],
     )
+
+
+def _table(pack: str, indicator: Indicator, months: Sequence[Month]) -> Table:
+    """A row a month, the newest first; percents to one decimal."""
+    rows = [
+        [
+            Cell(month.index_date),
+            Cell(month.rate.met),
+            Cell(month.rate.overdue),
+            Cell(_tenths(month.rate.rate)),
+            Cell(_tenths(month.rate.closed_windows)),
+            Cell(month.rate.due),
+            Cell(month.rate.excluded),
+            Cell(_tenths(month.rate.whole_population)),
+        ]
+        for month in reversed(months)
+    ]
+    name = f"{pack}-{indicator.name}-rates"
+    return Table(name, f"{indicator.title}, month by month", _COLUMNS, rows, "Nobody in your reach has this measure.")
+
+
+def _tenths(rate: float | None) -> float | None:
+    return None if rate is None else round(rate * 100, 1)
 
 
 def _percent(rate: float | None) -> float | None:
