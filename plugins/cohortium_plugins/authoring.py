@@ -177,12 +177,14 @@ def Indicator(  # noqa: N802, PLR0913 - reads as a noun; an indicator has this m
     adjustments: Sequence[definition.Adjustment] = (),
     source: str,
     unsure: str = "",
+    measure: str = "",
 ) -> definition.Indicator:
     """Define an indicator.
 
     `met` as a pick means that there is such a row; with `every`, that it is no older than that at the index date, and
     it falls due again one interval after the row. `met` as a condition needs `evidence` or `date` to show a day.
-    `begins` defaults to the day the person joined the cohort.
+    `begins` defaults to the day the person joined the cohort. `measure` is a word that packs share for
+    what is measured.
     """
     places.note("indicator", name)
     if isinstance(met, Pick):
@@ -215,6 +217,7 @@ def Indicator(  # noqa: N802, PLR0913 - reads as a noun; an indicator has this m
         adjustments=tuple(adjustments),
         source=source,
         unsure=unsure,
+        measure=measure,
     )
 
 

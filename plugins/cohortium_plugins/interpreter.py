@@ -474,6 +474,24 @@ def _count_true(evaluation: Evaluation, node: nodes.CountTrue) -> Value:
     return Value(None, reason) if reason is not None else Value(float(sum(item is True for item in known)))
 
 
+def _nth_earliest(evaluation: Evaluation, node: nodes.NthEarliest) -> Value:
+    number = evaluation.value(node.number)
+    known, reason = _lenient(evaluation, node.operands)
+    if number.reason is not None or reason is not None:
+        return Value(None, number.reason or reason)
+    days = sorted(cast("list[date]", known))
+    place = cast("float | None", number.value)
+    return Value(days[int(place) - 1]) if place is not None and 1 <= place <= len(days) else UNKNOWN
+
+
+def _has_codes(evaluation: Evaluation, node: nodes.HasCodes) -> Value:
+    return Value(bool(evaluation.codelists[node.codelist].codes))
+
+
+def _named(evaluation: Evaluation, node: nodes.Named) -> Value:
+    return evaluation.value(node.operand)
+
+
 _MEANINGS: Mapping[type[nodes.Series], Callable[..., Value]] = {
     nodes.Constant: _constant,
     nodes.IndexDate: _index_date,
@@ -497,4 +515,7 @@ _MEANINGS: Mapping[type[nodes.Series], Callable[..., Value]] = {
     nodes.Extreme: _extreme,
     nodes.Coalesce: _coalesce,
     nodes.CountTrue: _count_true,
+    nodes.NthEarliest: _nth_earliest,
+    nodes.HasCodes: _has_codes,
+    nodes.Named: _named,
 }

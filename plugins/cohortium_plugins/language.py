@@ -51,6 +51,7 @@ __all__ = [
     "entry_date",
     "episode",
     "events",
+    "has_codes",
     "index_date",
     "kind",
     "maximum_of",
@@ -58,6 +59,7 @@ __all__ = [
     "minimum_of",
     "months",
     "months_between",
+    "named",
     "nth_earliest",
     "otherwise",
     "patient",
@@ -712,14 +714,31 @@ def coalesce(first: S, *rest: S | Scalar) -> S:
     return type(first)(_in_one_unit(nodes.Coalesce(operands)))
 
 
-def nth_earliest(number: int, *days: DateSeries) -> DateSeries:
+def nth_earliest(number: int | NumberSeries, *days: DateSeries) -> DateSeries:
     """The day by which so many of several days have come: the second earliest of three, say. Unknown days do not count;
-    unknown when fewer are known.
+    unknown when fewer are known. How many may be a parameter.
     """
-    if not 1 <= number <= len(days):
+    if isinstance(number, int) and not 1 <= number <= len(days):
         raise DefinitionError(f"There is no day number {number} of {len(days)}.", "Count from 1.")
-    reached = [case(when(count_true(*(other <= day for other in days)) >= number).then(day)) for day in days]
-    return minimum_of(*reached)
+    place = as_node(number, kind=ValueType.NUMBER)
+    if not isinstance(place, nodes.Constant | nodes.ParameterValue):
+        raise DefinitionError("How many days must have come is the same for everyone.", "Give a number or a parameter.")
+    return DateSeries(nodes.NthEarliest(place, tuple(as_node(day, kind=ValueType.DATE) for day in days)))
+
+
+def named(title: str, value: S) -> S:
+    """Give a value a name, by which rules that use it are read: "on the asthma register". What the name stands for is
+    said once.
+    """
+    return type(value)(nodes.Named(title, value.node))
+
+
+def has_codes(codelist: str) -> BoolSeries:
+    """Whether the codelist has codes. An empty one, which a tenant fills, leaves every rule over it undecided; where
+    there is something to go by without it, say so: `~has_codes("x") | events("x").exists`.
+    """
+    places.note("codelist", codelist)
+    return BoolSeries(nodes.HasCodes(codelist))
 
 
 def season_start(day: DateSeries, month: int, day_of_month: int) -> DateSeries:

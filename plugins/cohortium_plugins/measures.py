@@ -73,6 +73,8 @@ def unit_of(node: nodes.Series, row: str | None = None) -> str | None:
         return unit_of_frame(node.frame)
     if isinstance(node, nodes.RowValue):
         return row if node.column == "value" else None
+    if isinstance(node, nodes.Named):
+        return unit_of(node.operand, row)
     if isinstance(node, nodes.Arithmetic) and node.op in (ArithmeticOp.MULTIPLY, ArithmeticOp.DIVIDE):
         left, right = unit_of(node.left, row), unit_of(node.right, row)
         keeps = left is None or right is None

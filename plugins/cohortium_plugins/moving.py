@@ -217,4 +217,5 @@ _MOTIONS: Mapping[type[nodes.Series], Callable[..., Motion | None]] = {
     nodes.Extreme: _extreme,
     nodes.Coalesce: _coalesce,
     nodes.Case: _case,
+    nodes.Named: lambda seen, node: seen.motion(node.operand),
 }

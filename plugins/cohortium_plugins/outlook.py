@@ -354,8 +354,12 @@ def _coalesce(outlook: Outlook, node: nodes.Coalesce) -> date:
     return found
 
 
-def _of_all(outlook: Outlook, node: nodes.Extreme | nodes.CountTrue) -> date:
+def _of_all(outlook: Outlook, node: nodes.Extreme | nodes.CountTrue | nodes.NthEarliest) -> date:
     return outlook.least(node.operands)
+
+
+def _named(outlook: Outlook, node: nodes.Named) -> date:
+    return outlook.until(node.operand)
 
 
 SERIES_OUTLOOKS: Mapping[type[nodes.Series], Callable[..., date]] = {
@@ -381,4 +385,7 @@ SERIES_OUTLOOKS: Mapping[type[nodes.Series], Callable[..., date]] = {
     nodes.Extreme: _of_all,
     nodes.Coalesce: _coalesce,
     nodes.CountTrue: _of_all,
+    nodes.NthEarliest: _of_all,
+    nodes.HasCodes: _never,
+    nodes.Named: _named,
 }

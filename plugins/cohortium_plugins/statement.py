@@ -29,6 +29,9 @@ def statement(definition: Definition) -> str:
     """Say everything that a definition says of patients."""
     lists = definition.codelists
     lines = [line for cohort in definition.cohorts for line in _cohort(cohort, lists)]
+    if named := [node for node in nodes.walk(*definition.roots()) if isinstance(node, nodes.Named)]:
+        lines += ["## What names stand for", ""]
+        lines += [line for node in sorted(named, key=lambda node: node.title) for line in _name(node, lists)]
     for indicator in definition.indicators:
         joined: dict[Node, str] = {definition.cohort(indicator.cohort).since: JOINED}
         lines += _indicator(indicator, lists, joined)
@@ -65,6 +68,14 @@ def _reference(reference: Reference, lists: Mapping[str, Codelist]) -> Iterator[
     yield f"- Source of the register: {reference.source}."
     if reference.unsure:
         yield f"- Unsure: {reference.unsure}"
+
+
+def _name(node: nodes.Named, lists: Mapping[str, Codelist]) -> Iterator[str]:
+    title = node.title[:1].upper() + node.title[1:]
+    yield from _with_letters(
+        (node.operand,), lambda words: [f"### {title}", "", f"- {words.of(node.operand)}."], lists, {}
+    )
+    yield ""
 
 
 def _indicator(indicator: Indicator, lists: Mapping[str, Codelist], named: Mapping[Node, str]) -> Iterator[str]:

@@ -289,6 +289,8 @@ def _not(words: Words, node: nodes.Not) -> str:
         return f"{words.of(node.operand.operand)} is known"
     if isinstance(node.operand, nodes.Exists):
         return f"no {words.of(node.operand)}"
+    if isinstance(node.operand, nodes.HasCodes):
+        return f"there are no codes for {words.codelist(node.operand.codelist)}"
     return f"not: {_inner(words, node.operand)}"
 
 
@@ -354,9 +356,6 @@ def _branch(words: Words, node: nodes.Series) -> str:
 
 
 def _extreme(words: Words, node: nodes.Extreme) -> str:
-    if (nth := _nth_earliest(node)) is not None:
-        number, days = nth
-        return f"the day by which {scalar(number)} of these have come: ({'; '.join(words.of(day) for day in days)})"
     of_two, of_more = EXTREMES[node.type == "date", node.highest]
     word = of_two if len(node.operands) <= 2 else of_more  # noqa: PLR2004 - English has a form for two
     return f"the {word} of ({listed([words.of(item) for item in node.operands], 'and')})"
@@ -373,28 +372,9 @@ def _coalesce(words: Words, node: nodes.Coalesce) -> str:
     return f"the first known of {listed([*known, _inner(words, last)], 'and')}"
 
 
-def _nth_earliest(node: nodes.Extreme) -> tuple[float, list[nodes.Series]] | None:
-    """Recognise `language.nth_earliest`: the least of the days by which so many of all of them have come."""
-    found: list[tuple[float, nodes.Series, tuple[nodes.Series, ...]]] = []
-    for operand in node.operands:
-        match operand:
-            case nodes.Case(
-                conditions=(
-                    nodes.Compare(
-                        op=CompareOp.GE,
-                        left=nodes.CountTrue(operands=counted),
-                        right=nodes.Constant(value=float() as number),
-                    ),
-                ),
-                values=(day,),
-                otherwise=None,
-            ):
-                found.append((number, day, counted))
-    days = [day for _, day, _ in found]
-    if node.highest or len(found) != len(node.operands) or len({number for number, _, _ in found}) != 1:
-        return None
-    expected = [tuple(nodes.Compare(CompareOp.LE, other, day) for other in days) for day in days]
-    return (found[0][0], days) if [counted for _, _, counted in found] == expected else None
+def _nth_earliest(words: Words, node: nodes.NthEarliest) -> str:
+    days = "; ".join(words.of(day) for day in node.operands)
+    return f"the day by which {words.of(node.number)} of these have come: ({days})"
 
 
 def _constant(_words: Words, node: nodes.Constant) -> str:
@@ -434,4 +414,7 @@ _WORDS: Mapping[type[nodes.Node], Callable[..., str]] = {
     nodes.Extreme: _extreme,
     nodes.Coalesce: _coalesce,
     nodes.CountTrue: lambda words, node: f"how many of these hold: ({_these(words, node)})",
+    nodes.NthEarliest: _nth_earliest,
+    nodes.Named: lambda _words, node: node.title,
+    nodes.HasCodes: lambda words, node: f"there are codes for {words.codelist(node.codelist)}",
 }

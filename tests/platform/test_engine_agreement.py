@@ -244,6 +244,15 @@ MAKERS = [
     Maker(nodes.Extreme, ORDERED, lambda d, k, depth, t: nodes.Extreme(d.draw(st.booleans()), d.several(k, depth, t))),
     Maker(nodes.Coalesce, ANY, lambda d, k, depth, t: nodes.Coalesce(d.several(k, depth, t))),
     Maker(nodes.CountTrue, (NUMBER,), lambda d, _k, depth, t: nodes.CountTrue(d.several(BOOL, depth, t))),
+    Maker(
+        nodes.NthEarliest,
+        (DATE,),
+        lambda d, _k, depth, t: nodes.NthEarliest(
+            nodes.Constant(d.pick([1.0, 2.0, 3.0]), NUMBER), d.several(DATE, depth, t)
+        ),
+    ),
+    Maker(nodes.Named, ANY, lambda d, k, depth, t: nodes.Named("a name", d.series(k, depth - 1, t))),
+    Maker(nodes.HasCodes, (BOOL,), lambda d, *_: nodes.HasCodes(d.pick(list(LISTS))), leaf=True),
 ]
 
 

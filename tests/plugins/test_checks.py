@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cohortium_pack_cancer_care import pack as cancer_care
+from cohortium_pack_multimorbidity_review import pack as multimorbidity_review
 from cohortium_plugins.authoring import Cohort, Indicator, Stratifier, adjustment, declined, unsuitable
 from cohortium_plugins.checks import Severity, check_pack
 from cohortium_plugins.language import (
@@ -202,9 +203,14 @@ def test_every_check_is_described_in_the_guide():
         assert f"| `{check}` | {severity}" in described
 
 
-def test_what_is_found_in_cancer_care_is_explained_in_the_guide():
-    explained = GUIDE.read_text(encoding="utf-8").partition("## What is found in the cancer care pack")[2]
-    for finding in check_pack(cancer_care):
+@pytest.mark.parametrize(
+    ("checked", "named"), [(cancer_care, "cancer care"), (multimorbidity_review, "multimorbidity review")]
+)
+def test_what_is_found_in_our_packs_is_explained_in_the_guide(checked, named):
+    explained = (
+        GUIDE.read_text(encoding="utf-8").partition(f"## What is found in the {named} pack")[2].partition("\n## ")[0]
+    )
+    for finding in check_pack(checked):
         assert finding.severity is not Severity.ERROR
         assert f"`{finding.check}`" in explained
         assert f"`{finding.subject[1]}`" in explained

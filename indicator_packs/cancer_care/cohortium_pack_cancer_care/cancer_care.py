@@ -122,6 +122,7 @@ medication_review = Indicator(
         "The day shown as due is the last day in date; the old registry showed the day after for lapsed reviews. The "
         "national list counts 'Medication review without patient'."
     ),
+    measure="medication-review",
 )
 
 _plan_agreed = since_diagnosis(events("care-planning")).where_category("plan-agreed")
@@ -145,6 +146,7 @@ care_plan = Indicator(
     adjustments=[declined_category("care-planning")],
     source="North Central London cancer registry, row 'Cancer Care - Plan'; NCL long-term conditions service",
     unsure="The codes are of care planning in general, not of cancer. The interval is a guess. " + SECOND_CANCER,
+    measure="care-plan",
 )
 
 _care_review = since_diagnosis(events("cancer-care-review")).latest()
@@ -159,6 +161,7 @@ care_review = Indicator(
     shows=[_care_review.code],
     source="North Central London cancer registry, row 'Cancer Care - Review'",
     unsure=SECOND_CANCER,
+    measure="cancer-care-review",
 )
 
 _support = since_diagnosis(events("cancer-support-discussed")).latest()

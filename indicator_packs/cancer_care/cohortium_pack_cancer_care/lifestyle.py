@@ -59,6 +59,7 @@ alcohol = Indicator(
     adjustments=[declined_category("alcohol-consumption")],
     source="North Central London cancer registry, row 'Alcohol Use Screening'; NICE IND201",
     unsure="Codes recorded before age 16 are ignored, as in QOF practice.",
+    measure="alcohol-use",
 )
 
 # --- smoking ----------------------------------------------------------------------------------------------------
@@ -106,6 +107,7 @@ smoking = Indicator(
     adjustments=[declined_category("smoking-cessation-intervention", among=_status_in_date)],
     source="North Central London cancer registry, row 'Smoking Status & Cessation Advice'; QOF SMOK002, SMOK004",
     unsure="Codes recorded before age 11 are ignored, as in QOF practice, so the indicator applies from 11.",
+    measure="smoking-status",
 )
 
 # --- weight -----------------------------------------------------------------------------------------------------
@@ -135,6 +137,7 @@ weight_and_bmi = Indicator(
     shows=later_of(_bmi, _weight),
     source="North Central London cancer registry, row 'Weight and BMI'",
     unsure="A BMI counts from 10 to 100; limits differ by source. No limits for weight and height: above 0 counts.",
+    measure="body-mass-index",
 )
 
 OVERWEIGHT = 25

@@ -33,6 +33,7 @@ screening = Indicator(
         "Whether both depression and anxiety must be screened is not settled: either counts. The old registry's due "
         "date was not counted from the result; ours is. The interval is a guess."
     ),
+    measure="depression-screening",
 )
 
 INDICATORS = [screening]

@@ -62,6 +62,7 @@ register = Indicator(
     met=diagnosis,
     shows=[diagnosis.code],
     source="QOF 2024/25 CAN001; NICE IND250",
+    measure="cancer-register",
 )
 
 _review_due = new_diagnosis.date + YEAR

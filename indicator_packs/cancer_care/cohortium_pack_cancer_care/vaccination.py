@@ -130,6 +130,7 @@ flu = Indicator(
         "pregnancy code holds for 9 months unless a later one says that it ended. School age is taken as up to 15 on "
         "31 August."
     ),
+    measure="flu-vaccination",
 )
 
 INDICATORS = [flu]

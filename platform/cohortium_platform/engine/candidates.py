@@ -94,4 +94,5 @@ _TO_KNOW: Mapping[type[Series], Callable[..., Needed]] = {
     nodes.DateDifference: lambda series: _narrowest((_needed_to_know(series.start), _needed_to_know(series.end))),
     nodes.Extreme: lambda series: _either(_needed_to_know(part) for part in series.operands),
     nodes.Coalesce: lambda series: _either(_needed_to_know(part) for part in series.operands),
+    nodes.NthEarliest: lambda series: _either(_needed_to_know(part) for part in series.operands),
 }

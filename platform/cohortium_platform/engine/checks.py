@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from cohortium_platform.engine.shape import is_about_row, rows_of
+from cohortium_platform.engine.shape import is_about_row, place_of, rows_of
 from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.definition import Definition
@@ -121,6 +121,10 @@ def _check_extreme(node: nodes.Extreme, _definition: Definition) -> None:
         raise DefinitionError("Durations have no order.", "Compare the dates that they lead to.")
 
 
+def _check_place(node: nodes.NthEarliest, _definition: Definition) -> None:
+    place_of(node)
+
+
 _CHECKS: Mapping[type[Node], Callable[..., None]] = {
     nodes.Rows: _check_rows,
     nodes.FirstOfEach: _check_first,
@@ -133,4 +137,6 @@ _CHECKS: Mapping[type[Node], Callable[..., None]] = {
     nodes.ParameterValue: _check_parameter,
     nodes.Compare: _check_compare,
     nodes.Extreme: _check_extreme,
+    nodes.NthEarliest: _check_place,
+    nodes.HasCodes: lambda node, definition: _check_codelist(node.codelist, definition),
 }

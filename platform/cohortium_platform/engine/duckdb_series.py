@@ -16,6 +16,7 @@ from typing import Protocol
 from sqlglot import exp
 
 from cohortium_platform.engine import sql
+from cohortium_platform.engine.shape import place_of
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins import dates
 from cohortium_plugins.errors import DefinitionError
@@ -361,6 +362,13 @@ def _count_true(scope: Scope, node: nodes.CountTrue) -> Compiled:
     return Compiled(unless(first_reason(scope, node.operands), value), first_reason(scope, node.operands))
 
 
+def _nth_earliest(scope: Scope, node: nodes.NthEarliest) -> Compiled:
+    days = sql.call("list_value", *(scope.value(operand) for operand in node.operands))
+    in_order = sql.call("list_sort", days, sql.text("ASC"), sql.text("NULLS LAST"))
+    value = sql.call("list_extract", in_order, sql.integer(place_of(node)))
+    return Compiled(unless(first_reason(scope, node.operands), value), first_reason(scope, node.operands))
+
+
 SERIES_METHODS: Mapping[type[Series], Callable[..., Compiled]] = {
     nodes.Constant: _constant,
     nodes.IndexDate: _index_date,
@@ -385,4 +393,5 @@ SERIES_METHODS: Mapping[type[Series], Callable[..., Compiled]] = {
     nodes.Extreme: _extreme,
     nodes.Coalesce: _coalesce,
     nodes.CountTrue: _count_true,
+    nodes.NthEarliest: _nth_earliest,
 }

@@ -1,9 +1,10 @@
-"""Constant folding: what a tenant's parameters have decided already is taken out of the rules, so that branches
-switched off are never read.
+"""Constant folding: what a tenant's parameters and codelists have decided already is taken out of the rules, so that
+branches switched off are never read.
 
-Folding changes no value and no reason: a known false decides an `And` whatever the rest says, a known true an `Or`,
-and a `Case` goes by its branches in order. Conditions on rows stay as they are, because a frame takes over the reason
-of every part of its condition, used or not. Not here: putting parameters in place (`model.serialise.bind`).
+Folding changes no value and no reason: names are left out, a known false decides an `And` whatever the rest says, a
+known true an `Or`, and a `Case` goes by its branches in order. Conditions on rows stay as they are, because a frame
+takes over the reason of every part of its condition, used or not. Not here: putting parameters in place
+(`model.serialise.bind`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ _COMPARISONS: Mapping[CompareOp, Callable[..., object]] = {
 
 def folded(definition: Definition) -> Definition:
     """Give the definition with every part that is decided already replaced by its value."""
-    return substitute(definition, _fold)
+
+    def fold(node: Node) -> Node:
+        if isinstance(node, nodes.HasCodes):
+            return _truth(bool(definition.codelists[node.codelist].codes))
+        if isinstance(node, nodes.Named):
+            return node.operand
+        return _fold(node)
+
+    return substitute(definition, fold)
 
 
 def constant(value: object, kind: ValueType) -> Constant:

@@ -21,6 +21,7 @@ from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.engines import engine_of
 from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
+from cohortium_platform.engine.people import one_line_each
 from cohortium_platform.errors import BadInput, Cancelled, CohortiumError, NotFound, Unavailable
 from cohortium_platform.records import RecordStore, snapshot_current
 from cohortium_platform.results import Count, Evaluated, Kept, ResultStore, commit, count_results, write
@@ -249,7 +250,7 @@ def _evaluated(asked: Asked, engine: str, tables: EvaluatedTables) -> Evaluated:
         engine=engine,
         started=asked.started,
         results=tables.fetch(Kind.RESULTS),
-        listed=tables.fetch(Kind.LIST),
+        listed=one_line_each(tables.fetch(Kind.LIST)),
     )
 
 

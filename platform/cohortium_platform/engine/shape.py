@@ -10,11 +10,12 @@ import dataclasses
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
+from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model import nodes
 from cohortium_plugins.model.nodes import CompareOp, Frame, Series, rows_of
 from cohortium_plugins.model.values import ValueType
 
-__all__ = ["column_of", "condition_of", "is_about_row", "parts_of", "patient_parts", "rows_of"]
+__all__ = ["column_of", "condition_of", "is_about_row", "parts_of", "patient_parts", "place_of", "rows_of"]
 
 
 def parts_of(series: Series) -> Iterator[Series]:
@@ -80,6 +81,16 @@ def _converted(frame: nodes.InUnit, column: str) -> Series:
     if column == "value":
         return nodes.Case(tuple(conditions), tuple(values))
     return nodes.Case(tuple(conditions), (wanted,) * len(conditions), unit)
+
+
+def place_of(node: nodes.NthEarliest) -> int:
+    """Give the place of the day that is wanted, from 1. Raises DefinitionError when it is no whole number."""
+    number = node.number.value if isinstance(node.number, nodes.Constant) else None
+    if not isinstance(number, int | float) or number < 1 or number != int(number):
+        raise DefinitionError(
+            "The place of a day among several is a whole number from 1.", "Write nth_earliest(2, ...)."
+        )
+    return int(number)
 
 
 def condition_of(frame: nodes.Filter) -> Series:

@@ -17,6 +17,7 @@ from typing import Protocol
 from sqlglot import exp
 
 from cohortium_platform.engine import spark_sql, sql
+from cohortium_platform.engine.shape import place_of
 from cohortium_platform.engine.spark_sql import Given
 from cohortium_platform.engine.sql import Sql
 from cohortium_plugins import dates
@@ -361,6 +362,12 @@ def _count_true(scope: Scope, node: nodes.CountTrue) -> Compiled:
     return Compiled(_unless(_first_reason(scope, node.operands), value), _first_reason(scope, node.operands))
 
 
+def _nth_earliest(scope: Scope, node: nodes.NthEarliest) -> Compiled:
+    in_order = sql.call("array_sort", sql.call("array", *(scope.value(operand) for operand in node.operands)))
+    value = sql.call("get", in_order, sql.integer(place_of(node) - 1))
+    return Compiled(_unless(_first_reason(scope, node.operands), value), _first_reason(scope, node.operands))
+
+
 SERIES_METHODS: Mapping[type[Series], Callable[..., Compiled]] = {
     nodes.Constant: _constant,
     nodes.IndexDate: _index_date,
@@ -385,4 +392,5 @@ SERIES_METHODS: Mapping[type[Series], Callable[..., Compiled]] = {
     nodes.Extreme: _extreme,
     nodes.Coalesce: _coalesce,
     nodes.CountTrue: _count_true,
+    nodes.NthEarliest: _nth_earliest,
 }

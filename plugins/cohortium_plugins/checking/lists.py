@@ -67,7 +67,9 @@ def _check_empty(pack: Pack) -> Iterator[Finding]:
 
 
 def _deciding(indicator: Indicator) -> list[str]:
-    return lists_in(indicator.applies, indicator.met)
+    """List what a status waits for; not a list that the rule goes by only when it has codes."""
+    optional = {node.codelist for node in nodes.walk(*indicator.nodes()) if isinstance(node, nodes.HasCodes)}
+    return [name for name in lists_in(indicator.applies, indicator.met) if name not in optional]
 
 
 def _check_two(first: Codelist, second: Codelist) -> Iterator[Finding]:

@@ -32,6 +32,8 @@ _NEGATIVE: Mapping[CompareOp, Callable[[float], bool | None]] = {
 
 def conjuncts(condition: Series) -> list[Series]:
     """List the conditions that must all hold for one to hold."""
+    if isinstance(condition, nodes.Named):
+        return [condition, *conjuncts(condition.operand)]
     if isinstance(condition, nodes.And):
         return [part for operand in condition.operands for part in conjuncts(operand)]
     return [condition]
@@ -155,4 +157,6 @@ _LOOKS: Mapping[type[Series], Callable[..., Outcome]] = {
     nodes.PatientFact: _fact,
     nodes.IsMissing: lambda _outcomes, _node: KNOWN,
     nodes.ParameterValue: lambda _outcomes, _node: KNOWN,
+    nodes.HasCodes: lambda _outcomes, _node: KNOWN,
+    nodes.Named: lambda outcomes, node: outcomes.of(node.operand),
 }

@@ -33,11 +33,13 @@ class ExpectedResult:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedMember:
-    """Whether the patient must be in the pack's first cohort, and columns of `Member` and strata to compare; and where
-    they must stand beside the cohort's reference, by the stratifiers of a reconciliation (empty: not looked at).
+    """Whether the patient must be in a cohort (the pack's first when none is named), and columns of `Member` and strata
+    to compare; and where they must stand beside the first cohort's reference, by the stratifiers of a reconciliation
+    (empty: not looked at).
     """
 
     member: bool
+    cohort: str | None = None
     fields: Mapping[str, Fact] = field(default_factory=dict)
     strata: Mapping[str, str | None] = field(default_factory=dict)
     reference: Mapping[str, str | None] = field(default_factory=dict)

@@ -25,7 +25,7 @@ RESULT_KEYS = (
     "status", "reason", "due_date", "met_date", "value", "value_code", "value_text", "adjustment",
     "event_date", "event_code", "event_source",
 )  # fmt: skip
-MEMBER_KEYS = ("member", "since", "shown_code", "shown_number", "shown_text", "strata", "reference", "results")
+MEMBER_KEYS = ("member", "cohort", "since", "shown_code", "shown_number", "shown_text", "strata", "reference", "results")
 REFERENCE_KEYS = (STANDING, REASON)
 
 
@@ -65,9 +65,16 @@ def read_member(table: Mapping[str, object], codes: Mapping[str, int], complain:
     fields = {
         key: _fact(key, item, codes, complain)
         for key, item in table.items()
-        if key not in ("member", "strata", "reference", "results")
+        if key not in ("member", "cohort", "strata", "reference", "results")
     }
-    return ExpectedMember(member, fields, _values(strata), _read_reference(table.get("reference", {}), complain))
+    cohort = table.get("cohort")
+    return ExpectedMember(
+        member,
+        None if cohort is None else str(cohort),
+        fields,
+        _values(strata),
+        _read_reference(table.get("reference", {}), complain),
+    )
 
 
 def _read_reference(said: object, complain: Complaint) -> Mapping[str, str | None]:

@@ -138,17 +138,19 @@ def _cohort_with(cohort: Cohort, owner: Owner) -> Cohort:
 def _tells(definition: Definition, case: Case) -> bool:
     """Tell whether a case is not as expected."""
     evaluation = Evaluation(case.record, case.index_date, definition.codelists)
-    cohort = definition.cohorts[0]
-    key = (case.record.patient_id, cohort.name, case.index_date)
+    who, day = case.record.patient_id, case.index_date
+    spoken = {case.member.cohort or definition.cohorts[0].name} if case.member is not None else set()
+    spoken |= {indicator.cohort for indicator in definition.indicators}
     try:
-        joined = is_member(evaluation, cohort)
-        members = {key: member(definition, cohort, evaluation)} if joined else {}
-        if cohort.reference is not None:
-            beside = reconciliation(definition, cohort.name)
+        joined = [c for c in definition.cohorts if c.name in spoken and is_member(evaluation, c)]
+        members = {(who, cohort.name, day): member(definition, cohort, evaluation) for cohort in joined}
+        first = definition.cohorts[0]
+        if first.reference is not None:
+            beside = reconciliation(definition, first.name)
             if is_member(evaluation, beside.cohorts[0]):
-                there = (case.record.patient_id, BESIDE_REFERENCE, case.index_date)
-                members[there] = member(beside, beside.cohorts[0], evaluation)
-        found = [result_of(definition, indicator, evaluation) for indicator in definition.indicators if joined]
+                members[who, BESIDE_REFERENCE, day] = member(beside, beside.cohorts[0], evaluation)
+        names = {cohort.name for cohort in joined}
+        found = [result_of(definition, i, evaluation) for i in definition.indicators if i.cohort in names]
         results = {(r.patient_id, r.indicator, r.index_date): r for r in found}
         return any(True for _ in differences(definition, _narrowed(case, definition), results, members))
     except (ArithmeticError, TypeError, ValueError):
@@ -305,6 +307,8 @@ def _season_days(node: nodes.SeasonStart) -> Iterator[tuple[int, int]]:
 def _rows(node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
     if isinstance(node, nodes.Rows) and node.codelist is not None:
         yield f"another list than {node.codelist}", nodes.Rows(node.name, OTHER_LIST)
+    elif isinstance(node, nodes.HasCodes):
+        yield f"codes of {node.codelist} taken to be there", nodes.HasCodes(OTHER_LIST)
     elif isinstance(node, nodes.FirstOfEach):
         yield f"another list than {node.codelist}", nodes.FirstOfEach(node.frame, OTHER_LIST)
         yield "first of each left out", node.frame
@@ -318,7 +322,7 @@ def _rows(node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
 
 
 def _parts_left_out(node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
-    if isinstance(node, nodes.And | nodes.Or | nodes.CountTrue | nodes.Coalesce | nodes.Extreme):
+    if isinstance(node, nodes.And | nodes.Or | nodes.CountTrue | nodes.Coalesce | nodes.Extreme | nodes.NthEarliest):
         if len(node.operands) > 1:
             for position in range(len(node.operands)):
                 rest = (*node.operands[:position], *node.operands[position + 1 :])

@@ -133,10 +133,18 @@ def differences(
     """Yield what differs in one case. No result is the status `not_applicable`."""
     who, day = case.record.patient_id, case.index_date
     if case.member is not None:
-        yield from _member_differences(case, members.get((who, definition.cohorts[0].name, day)))
+        cohort = _cohort(definition, case.member.cohort)
+        yield from _member_differences(case, members.get((who, cohort, day)))
         yield from _reference_differences(case, case.member, members.get((who, BESIDE_REFERENCE, day)))
     for expected in case.results:
         yield from _result_differences(case, expected, results.get((who, expected.indicator, day)))
+
+
+def _cohort(definition: Definition, name: str | None) -> str:
+    known = [cohort.name for cohort in definition.cohorts]
+    if name is not None and name not in known:
+        raise GoldenError(f"The pack has no cohort {name}.", nearest(name, known))
+    return name or known[0]
 
 
 def _member_differences(case: Case, found: Member | None) -> Iterator[Difference]:

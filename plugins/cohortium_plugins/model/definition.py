@@ -149,7 +149,8 @@ class Indicator:
     `applies`: to whom; `met`: whether it is; `due`: the day it falls due while not met (unknown: `begins`, shown as
     "Now"); `begins`: the day it began to apply; `renews`: when a met one falls due again (None: never); `date`: the
     day shown for a met result (else the deciding event's); `evidence`: picks of which the latest in time is the
-    deciding event, the first listed when equal.
+    deciding event, the first listed when equal. `measure`: what it measures, in a word that indicators of other packs
+    use for the same thing; someone in both registries is asked for it once.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Indicator:
     adjustments: tuple[Adjustment, ...]
     source: str
     unsure: str = ""
+    measure: str = ""
 
     def nodes(self) -> Iterator[Node]:
         """Yield the roots of its rules."""

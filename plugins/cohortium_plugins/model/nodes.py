@@ -20,11 +20,11 @@ from cohortium_plugins.errors import DefinitionError
 from cohortium_plugins.model.values import Conversion, Scalar, Unit, ValueType
 
 __all__ = [
-    "FACTS", "ROW_COLUMNS", "TABLES", "And", "Arithmetic", "ArithmeticOp", "Case", "Coalesce", "Compare", "CompareOp",
-    "Constant", "Count", "CountDays", "CountTrue", "DateAdd", "DateDifference", "Exists", "Extreme", "Filter",
-    "FirstOfEach", "Frame", "How", "InUnit", "IndexDate", "IsIn", "IsMissing", "Mean", "Near", "Node", "Not", "Or",
-    "ParameterValue", "PatientFact", "Pick", "PickValue", "RowValue", "Rows", "SeasonStart", "Series", "children",
-    "own_parts", "rows_of", "walk",
+    "FACTS", "ROW_COLUMNS", "TABLES", "And", "Arithmetic", "ArithmeticOp", "Case", "Coalesce", "Compare",
+    "CompareOp", "Constant", "Count", "CountDays", "CountTrue", "DateAdd", "DateDifference", "Exists", "Extreme",
+    "Filter", "FirstOfEach", "Frame", "HasCodes", "How", "InUnit", "IndexDate", "IsIn", "IsMissing", "Mean",
+    "Named", "Near", "Node", "Not", "NthEarliest", "Or", "ParameterValue", "PatientFact", "Pick", "PickValue",
+    "RowValue", "Rows", "SeasonStart", "Series", "children", "own_parts", "rows_of", "walk",
 ]  # fmt: skip
 
 FACTS: dict[str, ValueType] = {
@@ -501,6 +501,36 @@ class CountTrue(_NumberSeries):
     """How many of the conditions are true; unknown ones are not."""
 
     operands: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NthEarliest(_DateSeries):
+    """The day with this place among several days in time, from 1, leaving unknown ones out; of equal days each has a
+    place of its own. None when fewer are known. The place is a constant once a tenant's parameters are put in.
+    """
+
+    number: Series
+    operands: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HasCodes(_BoolSeries):
+    """Whether the codelist has codes: an empty one waits for a tenant's. Always known, and the same for everyone."""
+
+    codelist: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named(Series):
+    """A value with a name of its own, by which rules that use it are read. It is what its operand is."""
+
+    title: str
+    operand: Series
+
+    @property
+    def type(self) -> ValueType:
+        """What the series holds."""
+        return self.operand.type
 
 
 def rows_of(frame: Frame) -> Rows:
