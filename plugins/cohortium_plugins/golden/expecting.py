@@ -25,7 +25,17 @@ RESULT_KEYS = (
     "status", "reason", "due_date", "met_date", "value", "value_code", "value_text", "adjustment",
     "event_date", "event_code", "event_source",
 )  # fmt: skip
-MEMBER_KEYS = ("member", "cohort", "since", "shown_code", "shown_number", "shown_text", "strata", "reference", "results")
+MEMBER_KEYS = (
+    "member",
+    "cohort",
+    "since",
+    "shown_code",
+    "shown_number",
+    "shown_text",
+    "strata",
+    "reference",
+    "results",
+)
 REFERENCE_KEYS = (STANDING, REASON)
 
 
