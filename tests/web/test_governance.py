@@ -177,6 +177,17 @@ def test_an_officer_does_not_decide_on_their_own_request(database, registry_plac
     assert answer.status_code == 403, "it would be of use to the officer as an analyst"
 
 
+def _alert(page: str) -> str:
+    """What stands at the head of a page about openings by break-glass; empty when nothing does."""
+    return page.partition('<aside class="app-alert"')[2].partition("</aside>")[0]
+
+
+def _waiting(page: str) -> int:
+    """How many openings it says are to be reviewed."""
+    found = re.search(r"(\d+)\s+openings? by break-glass", _alert(page))
+    return int(found[1]) if found else 0
+
+
 def test_breaking_the_glass_opens_one_patient_and_is_reviewed(
     database, registry_place, add_someone, sign_in, form_token, hand_made
 ) -> None:
@@ -207,10 +218,14 @@ def test_breaking_the_glass_opens_one_patient_and_is_reviewed(
 
     officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
     overview = officer.get("/ig/").text
-    assert "to review" in overview
+    for page in ("/", "/ig/audit/", "/onboarding/"):
+        assert _alert(officer.get(page).text), "it stands on every page of an officer"
+    assert not _alert(client.get("/").text)
     waiting = officer.get("/ig/break-glass/").text
     for told in (hidden.family.upper(), hidden.nhs_number, "waiting room"):
         assert told not in waiting + overview, "the alert carries no identity"
+    assert "Dr Breaks" not in _alert(overview)
+    assert (before := _waiting(overview))
     review = next(row for row in waiting.split("<tr") if "Dr Breaks" in row)
     review = re.search(r'href="(/ig/break-glass/[0-9a-f-]{36}/)"', review)[1]
     assert "Collapsed in our waiting room" in officer.get(review).text
@@ -220,6 +235,7 @@ def test_breaking_the_glass_opens_one_patient_and_is_reviewed(
     assert _post(officer, form_token, review, review, outcome="justified", note="").status_code == 400
     assert _post(officer, form_token, review, review, outcome="justified", note="Rang them").status_code == 303
     assert "justified" in officer.get("/ig/break-glass/").text
+    assert _waiting(officer.get("/").text) == before - 1
     assert client.get(patient).status_code == 200
 
     with database.tenant(registry_place.id) as session:
@@ -262,6 +278,7 @@ def test_a_review_that_is_late_says_so(database, registry_place, add_someone, si
     officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
     assert "overdue" in officer.get("/ig/").text
     assert "overdue" in officer.get("/ig/break-glass/").text
+    assert "overdue" in _alert(officer.get("/").text)
 
 
 def test_nothing_shows_before_every_step_is_done(database, place, someone, sign_in, form_token) -> None:

@@ -18,7 +18,7 @@ from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from cohortium_auth.breakglass import open_until
+from cohortium_auth.breakglass import open_until, unreviewed
 from cohortium_auth.login import Purpose, Role, SignedIn, roles_of
 from cohortium_auth.policy import (
     OF_PRACTICES,
@@ -209,6 +209,7 @@ class Asking:
             can_change_role=len(self.who.role.purposes) > 1
             or len(roles_of(self.session, self.who.person_id, self.on)) > 1,
             can_break_glass=Action.BREAK_GLASS in self.actions,
+            broken_glass=unreviewed(self.session) if Action.REVIEW_BREAK_GLASS in self.actions else (0, 0),
             navigation=self._navigation(),
         )
 

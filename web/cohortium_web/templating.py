@@ -58,6 +58,8 @@ class Frame:
     purpose: str = ""
     can_change_role: bool = False
     can_break_glass: bool = False
+    broken_glass: tuple[int, int] = (0, 0)
+    """For those who review: how many openings by break-glass wait for it, and how many of them are overdue."""
     navigation: tuple[NavigationItem, ...] = ()
 
 

@@ -11,6 +11,7 @@ from cohortium_auth.breakglass.service import (
     openings,
     review,
     see_words,
+    unreviewed,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "openings",
     "review",
     "see_words",
+    "unreviewed",
 ]

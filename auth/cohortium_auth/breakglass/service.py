@@ -28,6 +28,7 @@ __all__ = [
     "openings",
     "review",
     "see_words",
+    "unreviewed",
 ]
 
 _FEWEST_LETTERS = 10
@@ -114,6 +115,14 @@ def openings(session: Session, keys: TenantKeys) -> Sequence[Opening]:
     waiting = sorted((each for each in found if each.review is None), key=lambda each: each.row.started)
     done = sorted((each for each in found if each.review is not None), key=lambda each: each.row.started, reverse=True)
     return [*waiting, *done]
+
+
+def unreviewed(session: Session, *, clock: Clock = _now) -> tuple[int, int]:
+    """How many openings wait for their review, and how many of them should have had it by now."""
+    reviewed = select(BreakGlassReview.break_glass_id).where(BreakGlassReview.break_glass_id == BreakGlass.id)
+    late = func.count().filter(col(BreakGlass.review_by) < clock())
+    waiting, overdue = session.exec(select(func.count(), late).select_from(BreakGlass).where(~reviewed.exists())).one()
+    return waiting, overdue
 
 
 def review(  # noqa: PLR0913 - a review is this much
