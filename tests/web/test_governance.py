@@ -22,6 +22,7 @@ from cohortium_auth.policy import OF_PRACTICES, access_matrix, share
 from cohortium_platform.audit import AuditEntry
 from cohortium_platform.audit.notes import LogKey, open_note
 from cohortium_platform.records import RecordStore
+from cohortium_plugins.installed import installed_packs
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.onboarding import Step, withdraw
 from cohortium_tenants.organisations import OrganisationType
@@ -38,7 +39,9 @@ KINDS = {
 TODAY = datetime.now(UTC).date()
 OF_SOME = frozenset({"/password"})
 """Pages that are there for some of those who may open them: one's password, when one has one here."""
-CARE = {"indicator": "care-plan", "reference": "A" * 22}
+CARE = {
+    "indicator": "care-plan", "reference": "A" * 22, "version": installed_packs()["cancer-care"].version,
+}  # fmt: skip
 
 
 @pytest.fixture
