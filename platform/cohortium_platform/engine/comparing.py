@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -114,16 +114,20 @@ def compare(  # noqa: PLR0913, PLR0917 - two definitions, over what, when
     day: dt.date,
     progress: Progress | None = None,
     *,
-    practices: Sequence[str] | None = None,
+    stood: Callable[[Collection[str]], pa.Table] | None = None,
 ) -> Comparison:
-    """Compare what two bound definitions say of the patients of some practices (None: all loaded) on a day.
+    """Compare what two bound definitions say of the patients of all practices loaded on a day. `stood` gives what the
+    first says by some indicators (practice, patient_id, indicator, status) where it stands written already, of the same
+    records and day; it is not worked out again then, unless cohorts differ.
 
     Raises what evaluating raises. Nothing is published, and nothing of what is published is touched.
     """
     parts, told = differing(before, after), progress or (lambda _fraction, _step: None)
-    some = list(source.practices if practices is None else practices)
-    halves = []
+    some, halves = list(source.practices), []
     for number, (definition, what) in enumerate(((before, "As it is now"), (after, "As it would be"))):
+        if number == 0 and stood is not None and not parts.cohorts:
+            halves.append(_read(stood(parts.indicators)))
+            continue
         share = _share(told, 0.45 * number, what)
         halves.append(_say(settings, store, source, _only(definition, parts), some, day, share))
     told(0.9, "Comparing")
@@ -137,7 +141,11 @@ def _share(progress: Progress, start: float, what: str) -> Progress:
 
 
 def _only(definition: Definition, parts: Differing) -> Definition:
-    """Give the definition with nothing but what differs, and the cohorts that it stands on."""
+    """Give the definition with nothing but what differs, and the cohorts that it stands on. Where that is nearly all of
+    it, it stays whole: its extracts are there already, or will be wanted when it is enabled.
+    """
+    if parts.cohorts.issuperset(cohort.name for cohort in definition.cohorts):
+        return definition
     kept = tuple(
         replace(indicator, shown=Shown()) for indicator in definition.indicators if indicator.name in parts.indicators
     )
@@ -174,6 +182,12 @@ def _say(  # noqa: PLR0913, PLR0917 - one half of a comparison
         return _Said(members, tables.fetch(Kind.RESULTS).select(["practice", "patient_id", "indicator", "status"]))
 
 
+def _read(results: pa.Table) -> _Said:
+    """What a definition was found to say; members are told by their results."""
+    rows = results.select(_RESULTS.names).cast(_RESULTS)
+    return _Said(_MEMBERS.empty_table(), rows)
+
+
 _MEMBERS = pa.schema([("practice", pa.string()), ("patient_id", pa.int64()), ("cohort", pa.string())])
 _RESULTS = pa.schema(
     [("practice", pa.string()), ("patient_id", pa.int64()), ("indicator", pa.string()), ("status", pa.string())]
@@ -197,7 +211,10 @@ _PEOPLE = """
     ) WHERE list_contains($cohorts, cohort) GROUP BY ALL ORDER BY ALL
 """
 _CONCERNED = """
-    SELECT DISTINCT practice FROM (FROM members_before UNION ALL FROM members_after) ORDER BY practice
+    SELECT DISTINCT practice FROM (
+        SELECT practice FROM members_before UNION ALL SELECT practice FROM members_after
+        UNION ALL SELECT practice FROM results_before
+    ) ORDER BY practice
 """
 
 

@@ -49,6 +49,11 @@ class Former:
         """Give the results of people who are settled, as of a day."""
         return self._read(store, ResultKind.RESULTS, _RESULTS, practices, {"day": day}, settled)
 
+    def statuses(self, store: ResultStore, indicators: Collection[str]) -> pa.Table:
+        """Give what some indicators say at the newest date: practice, patient_id, indicator, status."""
+        wanted = {"indicators": sorted(indicators)}
+        return self._read(store, ResultKind.RESULTS, _STATUSES, self.practices, wanted)
+
     def kept(self, store: ResultStore, practices: Collection[str], settled: pa.Table) -> Kept:
         """Give what else an evaluation takes over that brings these practices forward."""
         day = {"day": self.evaluation.index_date}
@@ -91,6 +96,9 @@ _SETTLED = f"""
 _RESULTS = f"""
     SELECT * EXCLUDE (filename) REPLACE ($day::DATE AS index_date) {_SCOPED}
     SEMI JOIN settled USING (practice, patient_id)
+"""
+_STATUSES = f"""
+    SELECT practice, patient_id, indicator, status {_SCOPED} WHERE list_contains($indicators, indicator)
 """
 _COUNTS = f"SELECT * EXCLUDE (filename) {_SCOPED} WHERE index_date < $day"
 _LISTED = f"SELECT * EXCLUDE (filename) {_SCOPED} SEMI JOIN settled USING (practice, patient_id)"

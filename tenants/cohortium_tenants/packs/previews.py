@@ -7,10 +7,11 @@ shown to whom, and how it is suppressed (web), and comparing definitions (`cohor
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+import pyarrow as pa
 from sqlmodel import Session, col, select
 
 from cohortium_platform.audit import Entry, record
@@ -21,9 +22,10 @@ from cohortium_platform.errors import BadInput, Conflict, NotFound
 from cohortium_platform.jobs import JobContext, JobKind, JobQueue, enqueue
 from cohortium_platform.jobs.kinds import JobResult
 from cohortium_platform.records import RecordStore, snapshot_current
-from cohortium_platform.results import former_results
+from cohortium_platform.results import Former, ResultStore, former_results
 from cohortium_platform.settings import Settings, load_settings
 from cohortium_plugins.model import Definition
+from cohortium_plugins.model.serialise import content_hash
 from cohortium_tenants.packs.catalogue.models import VersionState
 from cohortium_tenants.packs.catalogue.versions import find_version
 from cohortium_tenants.packs.choices import Choice, described, own_code
@@ -115,8 +117,22 @@ def _preview(context: JobContext, asked: PreviewPack) -> JobResult | None:
     day = max((d for d in (source.records_to, newest) if d is not None), default=None)
     if day is None:
         raise BadInput("No records have been loaded.", "Load some, and preview again.")
-    found = compare(settings, store, source, before, after.definition, day, context.progress)
+    results = ResultStore(settings.store_root, context.tenant_id)
+    stood = _standing(formers, results, before, source.snapshot, day)
+    found = compare(settings, store, source, before, after.definition, day, context.progress, stood=stood)
     return _keep(context, settings, asked, found, sensitive)
+
+
+def _standing(
+    formers: Sequence[Former], store: ResultStore, before: Definition, snapshot: int, day: dt.date
+) -> Callable[[Collection[str]], pa.Table] | None:
+    """How to read what stands written, when that is what would be worked out: by this very definition, of the newest
+    records, at the day.
+    """
+    made = {(f.evaluation.definition_hash, f.evaluation.snapshot, f.evaluation.index_date) for f in formers}
+    if made != {(content_hash(before), snapshot, day)}:
+        return None
+    return lambda indicators: pa.concat_tables([former.statuses(store, indicators) for former in formers])
 
 
 def _definitions(session: Session, choice: Choice) -> tuple[Definition, TenantDefinition]:
