@@ -4,16 +4,20 @@ import hashlib
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
+import pyarrow.parquet as pq
 import pytest
 from sqlmodel import col, select
 
+from cohortium_platform.audit import Entry, record
+from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.errors import BadInput, Conflict, NotFound
 from cohortium_platform.jobs import Job, JobState, enqueue, find_job, load_kinds, run_job
-from cohortium_platform.records import snapshot_current
+from cohortium_platform.records import RecordStore, snapshot_current
 from cohortium_platform.results import RegistryResults, ResultFileRow, ResultReader, ResultStore, former_results
 from cohortium_plugins.importing import ImportOptions
 from cohortium_plugins.model import Duration, Status, Unit
@@ -34,6 +38,9 @@ from cohortium_tenants.packs import (
 )
 from cohortium_tenants.packs.catalogue.deciding import withdraw
 from cohortium_tenants.packs.catalogue.publishers import revoke_key
+from cohortium_tenants.packs.files import TenantFiles
+from cohortium_tenants.packs.incidents import ask_for_report, find_report
+from cohortium_tenants.packs.previews import ask_for_preview, find_preview
 from cohortium_tenants.sensitive.changing import NewCode, add_codes
 
 DAY = date(2025, 11, 30)
@@ -67,6 +74,7 @@ def fill(database, settings, key_encryption, tmp_path, monkeypatch):
     monkeypatch.setattr("cohortium_tenants.loading.service.load_graph", lambda _session: Everything())
     monkeypatch.setattr("cohortium_tenants.packs.tasks.load_settings", lambda: settings)
     monkeypatch.setattr("cohortium_tenants.packs.previews.load_settings", lambda: settings)
+    monkeypatch.setattr("cohortium_tenants.packs.incidents.load_settings", lambda: settings)
 
     def load(tenant, rows=EVENTS, records_to=DAY):
         folder = tmp_path / uuid4().hex
@@ -354,3 +362,116 @@ def test_what_is_loaded_during_an_exchange_is_asked_for_afterwards(database, ten
         waiting = session.exec(select(Job.parameters).where(Job.kind == "refresh", Job.state == "queued")).all()
         assert [each["pack"] for each in waiting] == [pack]
         assert snapshot_current(session) == 2
+
+
+# --- previews: what would change, beside what is shown -----------------------------------------------------------
+
+SCANS = [*EVENTS, (2, "2024-10-01", 312681000)]
+"""The second patient's scan of October 2024 counts for 24 months and no longer for 12."""
+
+
+def preview(database, settings, tenant, choice):
+    """Work a preview out; gives its row and every change."""
+    with database.tenant(tenant.id) as session:
+        asked = ask_for_preview(session, None, choice, by="admin")
+    assert run_job(database, load_kinds(), tenant.id, asked.job_id) is JobState.SUCCEEDED
+    with database.tenant(tenant.id) as session:
+        found = find_preview(session, choice.pack, asked.id)
+    rows = pq.read_table(TenantFiles(settings.store_root, tenant.id).path(found.path)).to_pylist()
+    return found, sorted((r["part"], r["name"], r["before"] or "", r["after"] or "") for r in rows)
+
+
+def test_a_preview_says_who_joins_and_which_statuses_turn_and_changes_nothing(database, settings, tenant, fill, press):
+    pack = pack_id(press)
+    fill(tenant, SCANS)
+    first, joining = preview(database, settings, tenant, Choice(pack, "1.0.0"))
+    assert (first.compared_with, first.cohorts, first.indicators) == ("", ["bone-disease"], ["advised", "scanned"])
+    assert joining == [
+        ("cohort", "bone-disease", "", "in"), ("cohort", "bone-disease", "", "in"),
+        ("indicator", "advised", "", "overdue"), ("indicator", "advised", "", "overdue"),
+        ("indicator", "scanned", "", "met"), ("indicator", "scanned", "", "met"),
+    ]  # fmt: skip
+    switch(database, tenant, Choice(pack, "1.0.0"))
+    before = files(database, settings, tenant, pack)
+    found, changes = preview(database, settings, tenant, Choice(pack, "2.0.0"))
+    assert changes == [
+        ("cohort", "bone-disease", "", "in"),
+        ("indicator", "advised", "", "overdue"),
+        ("indicator", "scanned", "", "overdue"),
+    ]
+    assert found.people == {"bone-disease": {"Y00001": [2, 3]}}
+    tuned, turned = preview(database, settings, tenant, Choice.of(pack, "1.0.0", {"scan-interval": MONTHS_12}, []))
+    assert turned == [("indicator", "scanned", "met", "overdue")]
+    assert (tuned.cohorts, tuned.indicators, tuned.alike) == ([], ["scanned"], 2)
+    assert files(database, settings, tenant, pack) == before
+
+
+def test_a_preview_of_records_loaded_since_says_what_reading_results_would_not(database, settings, tenant, fill, press):
+    """What stands written is of older records: both sides are worked out over the newest."""
+    pack = pack_id(press)
+    fill(tenant)
+    switch(database, tenant, Choice(pack, "1.0.0"))
+    fill(tenant, SCANS)
+    _, turned = preview(database, settings, tenant, Choice.of(pack, "1.0.0", {"scan-interval": MONTHS_12}, []))
+    assert turned == [("indicator", "scanned", "met", "overdue")]
+
+
+def test_the_same_rules_in_other_words_change_nothing_for_anybody(database, settings, tenant, fill, made_packs):
+    press = made_packs.Press()
+    fill(tenant)
+    first = press.make("1.0.0")
+    indicators = tuple(replace(i, title=f"{i.title}, better said") for i in first.definition.indicators)
+    lists = {n: replace(c, codes=c.codes[::-1], source="said otherwise") for n, c in first.definition.codelists.items()}
+    definition = replace(first.definition, indicators=indicators, codelists=lists)
+    with database.tenant(tenant.id) as session:
+        press.enter(session)
+        press.release(session, first)
+        press.release(session, replace(first, version="1.0.1", definition=definition))
+    switch(database, tenant, Choice(press.pack_id, "1.0.0"))
+    found, changes = preview(database, settings, tenant, Choice(press.pack_id, "1.0.1"))
+    assert (changes, found.indicators, found.alike) == ([], [], 3)
+
+
+# --- after a wrong version ------------------------------------------------------------------------------------------
+
+
+def test_a_report_names_who_opened_patients_with_a_wrong_status_while_they_were_shown(
+    database, settings, tenant, tenant_keys, fill, press
+):
+    pack = pack_id(press)
+    fill(tenant, SCANS)
+
+    def look(actor, *patients, resource=f"registry/{pack}/patient"):
+        hashes = [tenant_keys.audit_hash(patient.to_bytes(8, "big")) for patient in patients]
+        with database.tenant(tenant.id) as session:
+            record(session, Entry(action="view-patient", resource=resource, actor=actor, role="clinician",
+                                  organisation="Y00001", patients=hashes, detail={"shown": "measures"}))  # fmt: skip
+
+    with database.tenant(tenant.id) as session:
+        source = CatalogueSource(session, RecordStore(settings.store_root, tenant.id), snapshot_current(session))
+    listed = pq.read_table(source.files("events", ["Y00001"])[0], columns=["patient_id", "code"]).to_pylist()
+    fractured = next(row["patient_id"] for row in listed if row["code"] == 125605004)
+    scanned = next(row["patient_id"] for row in listed if row["code"] == 312681000)
+    look("before", fractured)
+    switch(database, tenant, Choice(pack, "2.0.0"))
+    look("during", fractured, scanned)
+    look("of another registry", fractured, resource="registry/other/patient")
+    switch(database, tenant, Choice(pack, "1.0.0"))
+    look("after", fractured)
+    with database.tenant(tenant.id) as session:
+        with pytest.raises(BadInput, match="with itself"):
+            ask_for_report(session, None, pack, "2.0.0", "2.0.0", by="officer")
+        asked = ask_for_report(session, None, pack, "2.0.0", "1.0.0", by="officer")
+    assert run_job(database, load_kinds(), tenant.id, asked.job_id) is JobState.SUCCEEDED
+    with database.tenant(tenant.id) as session:
+        found = find_report(session, pack, asked.id)
+    assert (found.viewers, found.views, found.patients, found.unchecked) == (1, 1, 1, [])
+    (row,) = pq.read_table(TenantFiles(settings.store_root, tenant.id).path(found.path)).to_pylist()
+    assert (row["actor"], row["role"], row["shown"], row["wrong"]) == ("during", "clinician", "measures", 3)
+    assert row["patient"] == tenant_keys.audit_hash(fractured.to_bytes(8, "big")).hex()
+    assert found.shown_from <= row["at"] <= found.shown_to
+
+
+def test_no_report_of_a_version_that_never_ran_here(database, tenant, press):
+    with database.tenant(tenant.id) as session, pytest.raises(NotFound, match="never enabled here"):
+        ask_for_report(session, None, pack_id(press), "2.0.0", "1.0.0", by="officer")
