@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 from cohortium_plugins.model.values import Status
 
-__all__ = ["GP", "Member", "Record", "Result", "Row"]
+__all__ = ["COHORTIUM", "GP", "Member", "Record", "Result", "Row"]
 
 GP = "gp"
-"""The source of a practice's own system; a trust's rows carry its ODS code, entries made here `cohortium`."""
+"""The source of a practice's own system; a trust's rows carry its ODS code."""
+
+COHORTIUM = "cohortium"
+"""The source of entries made in Cohortium itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ def test_direct_care_is_for_clinicians_and_care_coordinators_near_the_patient(se
     assert _allowed(session, Action.VIEW_PATIENT, kinds=OrganisationType) == whole
     for action in RECORD_ACTIONS:
         assert _allowed(session, action) == DIRECT_CARE
+    assert _allowed(session, Action.FILL_IN_TEMPLATE) == DIRECT_CARE
     assert _allowed(session, Action.VIEW_AGGREGATES) == set()
 
 
@@ -183,6 +184,7 @@ def test_other_purposes_need_an_approval_of_that_purpose_registry_and_level(sess
     for action in RECORD_ACTIONS:
         assert _allowed(session, action, "cancer-care") == DIRECT_CARE | research
         assert _allowed(session, action, "other") == DIRECT_CARE
+    assert _allowed(session, Action.FILL_IN_TEMPLATE, "cancer-care") == DIRECT_CARE  # a review is care, never research
     ours = _principal(Role.ICB_ANALYST)
     reach = allowed_practices(session, ours, Action.VIEW_AGGREGATES, Purpose.PLANNING, on=DAY, registry="cancer-care")
     assert (reach.practices, reach.decision.approval) == ({PRACTICE}, aggregates)
@@ -225,7 +227,7 @@ def test_without_a_cleared_list_in_date_only_direct_care_goes_on(session) -> Non
 
 def test_a_broken_glass_opens_one_patient_page_for_a_clinician_and_no_list(session) -> None:
     practice = PracticeRecords(PRACTICE)
-    for action in (*RECORD_ACTIONS, Action.VIEW_AGGREGATES):
+    for action in (*RECORD_ACTIONS, Action.FILL_IN_TEMPLATE, Action.VIEW_AGGREGATES):
         allowed = {
             (role, purpose)
             for role, purpose in product(Role, Purpose)
@@ -247,7 +249,7 @@ def test_a_list_is_the_same_decision_as_a_check(session) -> None:
     _approve(session, Level.IDENTIFIABLE, Purpose.RESEARCH)
     for role, kind, purpose in _pairs():
         principal = _principal(role, kind=kind)
-        for action in (*RECORD_ACTIONS, Action.VIEW_AGGREGATES):
+        for action in (*RECORD_ACTIONS, Action.FILL_IN_TEMPLATE, Action.VIEW_AGGREGATES):
             reach = allowed_practices(session, principal, action, purpose, on=DAY, registry="cancer-care")
             checked = {
                 practice

@@ -11,6 +11,7 @@ from cohortium_auth.approvals import Level, NewApproval, ask_for
 from cohortium_auth.breakglass import Reason, break_glass
 from cohortium_auth.login import Purpose, Role, open_session
 from cohortium_auth.policy import share
+from cohortium_tenants.care import Whose, save_draft
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.onboarding import onboard
 from cohortium_tenants.organisations import NewOrganisation, OrganisationType, create
@@ -50,6 +51,8 @@ def theirs(database, key_encryption, registry_place, add_someone, sign_in, form_
             asked=datetime.now(UTC), asked_by="Report of theirs",
         )  # fmt: skip
         session.add(report)
+        whose, typed = Whose("cancer-care", "cancer-care-review", "Z90001", 1), {"matters.words": ["Theirs alone"]}
+        draft = save_draft(session, keys, whose, typed, None, seen=0, by=doctor.person)
     listed = sign_in(doctor).get("/registries/cancer-care/").text
     officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
     token = form_token(officer.get("/ig/proofs/").text)
@@ -59,6 +62,8 @@ def theirs(database, key_encryption, registry_place, add_someone, sign_in, form_
         "pack": "cancer-care",
         "reference": re.search(r"/patients/([\w-]{22})/", listed)[1],
         "indicator": "care-plan",
+        "template": "cancer-care-review",
+        "response": str(draft.id),
         "organisation": "ZTHEIRS",
         "approval": str(approval),
         "opening": str(opening),

@@ -48,6 +48,7 @@ from cohortium_web.pages.pseudonymised import routes as pseudonymised
 from cohortium_web.pages.rates import routes as rates
 from cohortium_web.pages.reconciliation import routes as reconciliation
 from cohortium_web.pages.registry import routes as registry
+from cohortium_web.pages.reviews import routes as reviews
 from cohortium_web.pages.sign_in import account, demo, provider
 from cohortium_web.pages.sign_in import routes as sign_in
 from cohortium_web.pages.usage import routes as usage
@@ -95,6 +96,7 @@ _ROUTED = (
     pseudonymised,
     aggregates,
     patient,
+    reviews,
     break_glass,
     overview,
     matrix,

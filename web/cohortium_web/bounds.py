@@ -25,8 +25,8 @@ __all__ = [
     "FILES", "FORM", "FORM_WITH_FILE", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "PACK_FILE", "TAKEN", "Bounded",
 ]  # fmt: skip
 
-MOST_BODY_BYTES = 64 * 1024
-"""More than any form here is long."""
+MOST_BODY_BYTES = 512 * 1024
+"""More than any form here is long: a review has dozens of fields, and each may hold a page of words."""
 MOST_QUERY_BYTES = 8 * 1024
 FORM = "application/x-www-form-urlencoded"
 FORM_WITH_FILE = "multipart/form-data"

@@ -48,6 +48,7 @@ _HONOURED: Mapping[Action, frozenset[Obligation]] = {
     Action.VIEW_REGISTRY: _OF_PATIENTS,
     Action.VIEW_PATIENT: _OF_PATIENTS,
     Action.EXPORT_LIST: _OF_PATIENTS,
+    Action.FILL_IN_TEMPLATE: _OF_PATIENTS,
     Action.VIEW_AGGREGATES: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
     Action.EXPORT_PSEUDONYMISED: frozenset({Obligation.PSEUDONYMISE, Obligation.APPLY_OPT_OUTS}),
     Action.PREVIEW_PACK: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),

@@ -18,6 +18,7 @@ class Action(enum.StrEnum):
     VIEW_REGISTRY = "view-registry"
     VIEW_PATIENT = "view-patient"
     EXPORT_LIST = "export-list"
+    FILL_IN_TEMPLATE = "fill-in-template"
     VIEW_AGGREGATES = "view-aggregates"
     EXPORT_PSEUDONYMISED = "export-pseudonymised"
     BREAK_GLASS = "break-glass"
@@ -49,6 +50,7 @@ LEVELS: Mapping[Action, Level] = {
     Action.VIEW_REGISTRY: Level.IDENTIFIABLE,
     Action.VIEW_PATIENT: Level.IDENTIFIABLE,
     Action.EXPORT_LIST: Level.IDENTIFIABLE,
+    Action.FILL_IN_TEMPLATE: Level.IDENTIFIABLE,
     Action.VIEW_AGGREGATES: Level.AGGREGATE,
     Action.EXPORT_PSEUDONYMISED: Level.PSEUDONYMISED,
 }

@@ -1,7 +1,7 @@
 """Cancer care: people living with and beyond cancer, and what good care looks like for them.
 
 Here: the pack put together. The cohort is in `cohort`, indicators in the modules named for their group on the registry,
-stratifiers in `stratifiers`, codelists and golden patients in the folders of those names.
+stratifiers in `stratifiers`; codelists, golden patients and templates in the folders of those names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cohortium_pack_cancer_care import admin, cancer_care, lifestyle, mental_hea
 from cohortium_pack_cancer_care.cohort import cancer_cohort
 from cohortium_pack_cancer_care.stratifiers import STRATIFIERS
 from cohortium_plugins.hookspecs import hookimpl
-from cohortium_plugins.pack import Pack, load_codelists
+from cohortium_plugins.pack import Pack, load_codelists, load_templates
 
 __all__ = ["indicator_packs", "pack"]
 
@@ -37,6 +37,7 @@ pack = Pack.build(
         *mental_health.INDICATORS,
     ],
     stratifiers=STRATIFIERS,
+    templates=load_templates(_folder / "templates"),
     golden={
         file.name: file.read_text(encoding="utf-8")
         for file in sorted((_folder / "golden").iterdir(), key=lambda file: file.name)

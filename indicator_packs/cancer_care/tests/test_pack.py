@@ -45,9 +45,11 @@ NOT_FOUND = [
     "cancer-adherence-care-plan",
     "cancer-care-declined",
     "cancer-care-unsuitable",
+    "cancer-concern",
     "cancer-follow-up-pathway",
     "cancer-stage",
     "cancer-support-discussed",
+    "what-matters-to-you",
 ]
 ALWAYS_MET = ("can001-cancer-register", "gp-cancer-register")
 """Indicators that say what the cohort says: a member is never due."""

@@ -14,7 +14,7 @@ from typing import Self
 from sqlmodel import Session
 
 from cohortium_platform.engine.source import FRAME_TABLES, Standing
-from cohortium_platform.records import GP, RecordStore, RecordTable, SourceState, files, sources
+from cohortium_platform.records import COHORTIUM, GP, RecordFile, RecordStore, RecordTable, SourceState, files, sources
 
 __all__ = ["CatalogueSource"]
 
@@ -23,11 +23,12 @@ class CatalogueSource:
     """One snapshot of a tenant's records. Reads the catalogue once; files stay where they are.
 
     A practice stands as its own system's load says: what a trust supplied is read beside it and holds nothing back.
+    `entries`: the snapshot whose entries made in Cohortium are laid over the others' rows (None: the same).
     """
 
-    def __init__(self, session: Session, store: RecordStore, snapshot: int) -> None:
+    def __init__(self, session: Session, store: RecordStore, snapshot: int, *, entries: int | None = None) -> None:
         self.snapshot = snapshot
-        self._store, self._listed = store, files(session, snapshot)
+        self._store, self._listed = store, _files(session, snapshot, snapshot if entries is None else entries)
         found: dict[tuple[str, str], list[str]] = defaultdict(list)
         for file in self._listed:
             found[file.table, file.practice].append(str(store.path(file.path)))
@@ -63,6 +64,11 @@ class CatalogueSource:
         """Give the files with these practices' rows of a table."""
         return [path for practice in practices for path in self._files.get((table, practice), ())]
 
+    def entry_files(self, practices: Collection[str]) -> Sequence[str]:
+        """Give the files with entries made in Cohortium about people of these practices."""
+        mine = (file for file in self._listed if file.source == COHORTIUM and file.practice in practices)
+        return [str(self._store.path(file.path)) for file in mine]
+
     def registration_files(self, practices: Sequence[str]) -> Sequence[str]:
         """Give every file of registrations: a patient may be registered anywhere in the tenant."""
         del practices
@@ -76,3 +82,11 @@ class CatalogueSource:
 
     def _all(self, table: str) -> Sequence[str]:
         return [path for (kind, _), paths in sorted(self._files.items()) if kind == table for path in paths]
+
+
+def _files(session: Session, snapshot: int, entries: int) -> Sequence[RecordFile]:
+    listed = files(session, snapshot)
+    if entries == snapshot:
+        return listed
+    entered = [file for file in files(session, entries) if file.source == COHORTIUM]
+    return [*(file for file in listed if file.source != COHORTIUM), *entered]

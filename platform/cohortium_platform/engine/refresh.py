@@ -133,6 +133,8 @@ def _stale(
     """Give the practices of an evaluation that were loaded since, or whose people moved."""
     since = former.evaluation.snapshot
     changed = changed_practices(session, since, snapshot)
+    if former.practices <= changed:
+        return former.practices
     movers = movers_practices(session, store, since, snapshot, changed, days)
     return former.practices if movers is None else former.practices & (changed | movers)
 

@@ -20,10 +20,11 @@ from cohortium_platform.database import Database
 from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.engines import engine_of
+from cohortium_platform.engine.entered import OnePatient, reevaluate_patient, with_late_entries
 from cohortium_platform.engine.evaluated import EvaluatedTables, Kind
 from cohortium_platform.engine.people import one_line_each
 from cohortium_platform.errors import BadInput, Cancelled, CohortiumError, NotFound, Unavailable
-from cohortium_platform.records import RecordStore, snapshot_current
+from cohortium_platform.records import RecordStore, entered_since, lock, snapshot_current
 from cohortium_platform.results import Count, Evaluated, Kept, ResultStore, commit, count_results, write
 from cohortium_platform.settings import Settings
 from cohortium_plugins.model import Definition, Scalar
@@ -180,7 +181,8 @@ def _run(
             settled=asked.settled,
         ) as tables,
     ):
-        return _evaluated(asked, settings.engine, tables)
+        evaluated = _evaluated(asked, settings.engine, tables)
+    return with_late_entries(evaluated, asked.request.definition, asked.source)
 
 
 def publish(
@@ -196,11 +198,25 @@ def publish(
     written = write(results, outcome.evaluated, outcome.kept)
     try:
         with (transaction or (lambda: database.tenant(tenant_id)))() as session:
+            lock(session)  # first, as whoever makes an entry takes it first: two never wait for each other
             commit(session, outcome.evaluated, written, outcome.damaged)
+            _catch_up(session, settings, tenant_id, outcome)
             record(session, _entry(outcome))
     except BaseException:
         results.discard(written)
         raise
+
+
+def _catch_up(session: Session, settings: Settings, tenant_id: UUID, outcome: Outcome) -> None:
+    """Evaluate anew whoever has an entry made in Cohortium since the snapshot that was evaluated: their tiles turned
+    while the engine worked, and stay turned.
+    """
+    evaluated, request = outcome.evaluated, outcome.request
+    store, results = RecordStore(settings.store_root, tenant_id), ResultStore(settings.store_root, tenant_id)
+    engine = EngineSettings(settings.threads, settings.memory_limit)
+    for practice, patient_id in entered_since(session, store, evaluated.snapshot, evaluated.practices):
+        who = OnePatient(evaluated.pack, request.definition, evaluated.definition_hash, practice, patient_id)
+        reevaluate_patient(session, store, results, who, engine)
 
 
 def summary(outcome: Outcome) -> Evaluation:

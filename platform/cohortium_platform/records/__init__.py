@@ -10,20 +10,25 @@ from cohortium_platform.records.catalogue import (
     Replacement,
     SourceState,
     files,
+    lock,
     publish,
     records_to,
     snapshot_current,
     sources,
 )
 from cohortium_platform.records.changes import changed_practices, movers_practices
+from cohortium_platform.records.entries import EntryRow, LaidOver, entered_since, fold_entries, lay_over, unfolded
 from cohortium_platform.records.models import Load
-from cohortium_platform.records.schema import GP, SCHEMAS, RecordTable, TableSchema
+from cohortium_platform.records.schema import COHORTIUM, GP, SCHEMAS, RecordTable, TableSchema
 from cohortium_platform.records.store import RecordStore, StoredFile, WrittenFile
 from cohortium_platform.records.sweep import Swept, release_snapshots, sweep
 
 __all__ = [
+    "COHORTIUM",
     "GP",
     "SCHEMAS",
+    "EntryRow",
+    "LaidOver",
     "Load",
     "Publication",
     "RecordFile",
@@ -36,7 +41,11 @@ __all__ = [
     "TableSchema",
     "WrittenFile",
     "changed_practices",
+    "entered_since",
     "files",
+    "fold_entries",
+    "lay_over",
+    "lock",
     "movers_practices",
     "publish",
     "records_to",
@@ -44,4 +53,5 @@ __all__ = [
     "snapshot_current",
     "sources",
     "sweep",
+    "unfolded",
 ]

@@ -21,13 +21,13 @@ from cohortium_platform.records.store import RecordStore
 __all__ = ["changed_practices", "movers_practices"]
 
 
-def changed_practices(session: Session, since: int, until: int) -> frozenset[str]:
-    """Practices of which any source was loaded after one snapshot and up to another."""
+def changed_practices(session: Session, since: int, until: int, *, but: str | None = None) -> frozenset[str]:
+    """Practices of which any source (but one) was loaded after one snapshot and up to another."""
     found: set[str] = set()
     for rows in (RecordFileRow, RecordSource):
         begun = and_(col(rows.from_snapshot) > since, col(rows.from_snapshot) <= until)
         ended = and_(col(rows.to_snapshot) > since, col(rows.to_snapshot) <= until)
-        found.update(session.exec(select(rows.practice).where(or_(begun, ended)).distinct()))
+        found.update(session.exec(select(rows.practice).where(or_(begun, ended), rows.source != but).distinct()))
     return frozenset(found)
 
 
@@ -68,8 +68,10 @@ def movers_practices(  # noqa: PLR0913, PLR0917 - between which snapshots, of wh
         [str(store.path(file.path)) for file in files(session, number, tables=[RecordTable.REGISTRATIONS])]
         for number in (since, until)
     )
-    if not (was and now and changed):
-        return frozenset() if not changed else None
+    if was == now or not changed:
+        return frozenset()
+    if not (was and now):
+        return None
     parameters = {"was": was, "now": now, "changed": sorted(changed), "days": list(days)}
     try:
         with duckdb.connect() as connection:

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["GP", "ROW_GROUP_ROWS", "SCHEMAS", "RecordTable", "TableSchema"]
+__all__ = ["COHORTIUM", "GP", "ROW_GROUP_ROWS", "SCHEMAS", "RecordTable", "TableSchema"]
 
 GP = "gp"
 """The source of what a practice's own system supplied."""
+
+COHORTIUM = "cohortium"
+"""The source of what was entered in Cohortium itself: no delivery may name it, and none replaces it."""
 
 ROW_GROUP_ROWS = 122_880
 """Rows of a row group. With rows sorted by code, one group holds the events of few codes, so that a codelist skips most

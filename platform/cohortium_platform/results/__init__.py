@@ -6,6 +6,7 @@ Here: writing and committing them, and reading them for pages. Not here: working
 from cohortium_platform.results.former import Former, bring_back, evaluated_packs, former_results, newest_switch
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_platform.results.reader import Adjusted, ListPage, ListQuery, ListRow, RegistryResults, ResultReader
+from cohortium_platform.results.replacing import replace_patient
 from cohortium_platform.results.store import (
     STATUS_CODES,
     Count,
@@ -42,5 +43,6 @@ __all__ = [
     "evaluated_packs",
     "former_results",
     "newest_switch",
+    "replace_patient",
     "write",
 ]

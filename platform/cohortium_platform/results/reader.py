@@ -206,6 +206,11 @@ class RegistryResults:
             practice: dated[key] for key, kind, _, practice, _ in rows if kind == ResultKind.LIST
         }
         """The day that each practice's lists stand at."""
+        seen = {each.id: each.snapshot for each in made}
+        self.snapshots: Mapping[str, int] = {
+            practice: seen[key] for key, kind, _, practice, _ in rows if kind == ResultKind.LIST
+        }
+        """The snapshot of the records that each practice's results were made of."""
         self._members = sum(many for _, kind, *_, many in rows if kind == ResultKind.LIST)
         self._scoped = _SCOPED
         self._windowed: Sequence[str] = ()

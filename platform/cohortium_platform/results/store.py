@@ -42,6 +42,9 @@ __all__ = [
     "WrittenResults",
     "commit",
     "count_results",
+    "counts_table",
+    "list_table",
+    "sorted_list",
     "write",
 ]
 
@@ -189,14 +192,14 @@ def write(store: ResultStore, evaluated: Evaluated, kept: Kept | None = None) ->
         tables: dict[ResultKind, pa.Table] = {
             ResultKind.RESULTS: connection.sql(_RESULTS, params=day).to_arrow_table(),
             ResultKind.HISTORY: connection.sql(_HISTORY, params=day).to_arrow_table(),
-            ResultKind.LIST: _list_table(evaluated),
-            ResultKind.COUNTS: connection.sql(_COUNTS, params={"windowed": list(evaluated.windowed)}).to_arrow_table(),
+            ResultKind.LIST: list_table(evaluated),
+            ResultKind.COUNTS: counts_table(evaluated.results, evaluated.windowed),
         }
     if kept is not None:
         together = _with(tables[ResultKind.COUNTS], kept.counts)
         keys = ["practice", "indicator", "index_date", "status", "closed"]
         tables[ResultKind.COUNTS] = together.sort_by([(key, "ascending") for key in keys])
-        tables[ResultKind.LIST] = _sorted(_with(tables[ResultKind.LIST], kept.listed))
+        tables[ResultKind.LIST] = sorted_list(_with(tables[ResultKind.LIST], kept.listed))
     files = {}
     for kind, rows in tables.items():
         counted: list[dict[str, object]] = pc.value_counts(rows.column("practice")).to_pylist()
@@ -210,7 +213,7 @@ def write(store: ResultStore, evaluated: Evaluated, kept: Kept | None = None) ->
     return WrittenResults(uuid4(), files, kept)
 
 
-def _list_table(evaluated: Evaluated) -> pa.Table:
+def list_table(evaluated: Evaluated) -> pa.Table:
     """Put statuses and strata into one list column each, in the order of the evaluation, so that every filter of a page
     is fixed text with parameters.
     """
@@ -222,10 +225,18 @@ def _list_table(evaluated: Evaluated) -> pa.Table:
     strata = [listed.column(name) for name in evaluated.stratifiers]
     together = kept.append_column("statuses", _as_lists(statuses, listed.num_rows, pa.uint8()))
     together = together.append_column("strata", _as_lists(strata, listed.num_rows, pa.string()))
-    return _sorted(together)
+    return sorted_list(together)
 
 
-def _sorted(listed: pa.Table) -> pa.Table:
+def counts_table(results: pa.Table, windowed: Sequence[str]) -> pa.Table:
+    """Count results by practice, indicator, index date, status and whether the window had closed."""
+    with duckdb.connect() as connection:
+        connection.register("results", results)
+        return connection.sql(_COUNTS, params={"windowed": list(windowed)}).to_arrow_table()
+
+
+def sorted_list(listed: pa.Table) -> pa.Table:
+    """Put lines in the order of a `list` file."""
     return listed.sort_by([("practice", "ascending"), ("patient_id", "ascending")])
 
 

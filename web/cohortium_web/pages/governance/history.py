@@ -36,6 +36,7 @@ Looking = Annotated[Asking, requires(Action.VIEW_ACCESS_HISTORY)]
 WHAT: Mapping[str, str] = {
     "view-patient": "opened the patient's page",
     "view-registry": "saw the patient on a list",
+    "fill-in-template": "wrote in a review of the patient",
     "export-list": "took the patient's line in a download",
     "break-glass": "opened the record outside their reach",
     "view-access-history": "looked up who had seen the patient",

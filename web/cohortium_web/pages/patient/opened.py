@@ -19,7 +19,7 @@ from cohortium_platform.engine.catalogue import CatalogueSource
 from cohortium_platform.engine.explain import load_record
 from cohortium_platform.errors import NotFound
 from cohortium_platform.identities import Identity
-from cohortium_platform.records import RecordStore
+from cohortium_platform.records import RecordStore, snapshot_current
 from cohortium_platform.results import ListRow
 from cohortium_plugins.record import GP, Record, Result
 from cohortium_tenants.sensitive import sensitive_codes, without_codes
@@ -62,13 +62,15 @@ class OpenedPatient:
 
     @cached_property
     def record(self) -> Record:
-        """Their record as the results saw it: the same snapshot. Entries with sensitive codes are in it only for people
-        of the practice whose own system recorded them, for direct care.
+        """Their record as the results saw it: the same snapshot, with what was entered here since. Entries with
+        sensitive codes are in it only for people of the practice whose own system recorded them, for direct care.
         """
         asking, results = self.registry.asking, self.registry.results
         with asking.timed("record"):
             store = RecordStore(asking.site.settings.store_root, asking.who.tenant_id)
-            source = CatalogueSource(asking.session, store, results.evaluation.snapshot)
+            source = CatalogueSource(
+                asking.session, store, results.snapshots[self.row.practice], entries=snapshot_current(asking.session)
+            )
             found = load_record(
                 asking.site.results.cursor(),
                 source,

@@ -16,7 +16,7 @@ from cohortium_web.pages.patient.timeline import timeline, timeline_groups
 from cohortium_web.pages.patient.why import explain_measure
 from cohortium_web.requiring import requires
 
-__all__ = ["router"]
+__all__ = ["patient_head", "router"]
 
 router = APIRouter(prefix="/registries/{pack}/patients/{reference}")
 
@@ -30,7 +30,7 @@ def show_patient(asking: Viewing, pack: str, reference: str) -> Response:
     patient.record_view("measures")
     return asking.page(
         "patient/measures.html",
-        **_head(patient, "measures"),
+        **patient_head(patient, "measures"),
         gaps=patient.row.gaps,
         due=patient.row.due,
         groups=measure_groups(patient),
@@ -45,7 +45,9 @@ def show_why(asking: Viewing, pack: str, reference: str, indicator: str) -> Resp
     patient.record_view("why", indicator=indicator)
     if asking.wants_part:
         return asking.page("patient/why_part.html", why=why, index_date=patient.registry.index_date)
-    return asking.page("patient/why.html", **_head(patient, "why"), why=why, index_date=patient.registry.index_date)
+    return asking.page(
+        "patient/why.html", **patient_head(patient, "why"), why=why, index_date=patient.registry.index_date
+    )
 
 
 @router.get("/timeline/")
@@ -60,10 +62,10 @@ def show_timeline(asking: Viewing, pack: str, reference: str, group: str = "") -
     view = {"years": years, "group": group, "groups": groups, "action": patient.path + "timeline/"}
     if asking.wants_part:
         return asking.page("patient/timeline_part.html", **view)
-    return asking.page("patient/timeline.html", **_head(patient, "timeline"), **view)
+    return asking.page("patient/timeline.html", **patient_head(patient, "timeline"), **view)
 
 
-def _head(patient: OpenedPatient, tab: str) -> dict[str, object]:
+def patient_head(patient: OpenedPatient, tab: str) -> dict[str, object]:
     """What stands at the head and foot of every page about a patient."""
     registry = patient.registry
     return {

@@ -110,7 +110,11 @@ class OpenedRegistry:
     def days(self) -> Mapping[tuple[str, str], date]:
         """The day that records run to, by practice and source, at the snapshot that the results were made of."""
         with self.asking.timed("records-to"):
-            return records_to(self.asking.session, self.results.evaluation.snapshot, self.results.practices)
+            found: dict[tuple[str, str], date] = {}
+            for snapshot in sorted(set(self.results.snapshots.values())):
+                some = [practice for practice, number in self.results.snapshots.items() if number == snapshot]
+                found.update(records_to(self.asking.session, snapshot, some))
+            return found
 
     @property
     def records_to(self) -> Sequence[RecordsTo]:

@@ -1,0 +1,1 @@
+"""Reviews: templates filled in for a patient, completed, amended, printed."""
