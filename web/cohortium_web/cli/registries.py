@@ -21,6 +21,7 @@ from cohortium_platform.errors import BadInput
 from cohortium_platform.records import RecordStore, snapshot_current, sources
 from cohortium_platform.records.published import published_snapshot
 from cohortium_platform.statistics import rates
+from cohortium_plugins.entered import standing_with_entries
 from cohortium_plugins.explain import Step, explain
 from cohortium_plugins.model import Definition, Indicator, Status
 from cohortium_tenants.keys import open_keys
@@ -160,8 +161,10 @@ def explain_(  # noqa: PLR0913 - each is an option of the command
                 detail={"indicator": indicator, "index_date": day.isoformat()},
             )
             record_entry(session, entry)
-            found = explain(definition, wanted, without_codes(record, sensitive_codes(session)), day)
-    output.say(f"[bold]{found.title}[/bold]: {found.result.status.replace('_', ' ')} as at {day}")
+            safe = without_codes(record, sensitive_codes(session))
+        stands = standing_with_entries(definition, wanted, safe, day)
+        found = explain(definition, wanted, stands.record, stands.day)
+    output.say(f"[bold]{found.title}[/bold]: {found.result.status.replace('_', ' ')} as at {stands.day}")
     output.say(found.sentence)
     output.say(found.outlook)
     rows = [(event.row.date, event.term or event.table, event.row.value, event.row.source) for event in found.events]

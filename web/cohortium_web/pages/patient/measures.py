@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cohortium_plugins.explain import reason_in_words
 from cohortium_plugins.model import Indicator, Status
-from cohortium_plugins.record import GP, Result
+from cohortium_plugins.record import COHORTIUM, GP, Result
 from cohortium_web.pages.patient.opened import OpenedPatient
 from cohortium_web.pages.patient.views import MeasureGroup, MeasureRow
 from cohortium_web.pages.registry.opened import source_name
@@ -63,7 +63,7 @@ def _words(text: str) -> set[str]:
 def _named(patient: OpenedPatient, text: str) -> str:
     """Text of a rule; a source that it gives is shown by its name."""
     asking = patient.registry.asking
-    is_source = text in {GP, "cohortium"} or text in asking.organisations.nodes
+    is_source = text in {GP, COHORTIUM} or text in asking.organisations.nodes
     return source_name(asking, text) if is_source else text.replace("-", " ")
 
 

@@ -44,10 +44,8 @@ def show_why(asking: Viewing, pack: str, reference: str, indicator: str) -> Resp
     why = explain_measure(patient, indicator)
     patient.record_view("why", indicator=indicator)
     if asking.wants_part:
-        return asking.page("patient/why_part.html", why=why, index_date=patient.registry.index_date)
-    return asking.page(
-        "patient/why.html", **patient_head(patient, "why"), why=why, index_date=patient.registry.index_date
-    )
+        return asking.page("patient/why_part.html", why=why)
+    return asking.page("patient/why.html", **patient_head(patient, "why"), why=why)
 
 
 @router.get("/timeline/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from cohortium_plugins.record import Row
+from cohortium_plugins.record import COHORTIUM, Row
 from cohortium_web.definitions import KnownCode
 from cohortium_web.pages.patient.measures import source_label
 from cohortium_web.pages.patient.opened import OpenedPatient
@@ -57,5 +57,5 @@ def _entry(patient: OpenedPatient, row: Row, term: str, groups: Sequence[str]) -
         value=value_with_unit(row.value, row.unit),
         source=source_label(patient, row.source),
         groups=groups,
-        later=row.date > patient.registry.index_date,
+        later=row.date > patient.registry.index_date and row.source != COHORTIUM,
     )

@@ -82,12 +82,13 @@ class TreeStep:
 
 @dataclass(frozen=True, slots=True)
 class WhyView:
-    """Why a measure is as it is. `wanted` lists what the sentence asks for, when it is more than one thing; `outlook`
-    says what becomes of it with nothing recorded.
+    """Why a measure is as it is, on a day. `wanted` lists what the sentence asks for, when it is more than one thing;
+    `outlook` says what becomes of it with nothing recorded.
     """
 
     name: str
     title: str
+    day: date
     look: StatusLook
     sentence: str
     wanted: Sequence[str]

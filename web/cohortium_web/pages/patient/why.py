@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from cohortium_platform.errors import NotFound
+from cohortium_plugins.entered import standing_with_entries
 from cohortium_plugins.explain import DecidingEvent, Explanation, Step, explain, reason_in_words
 from cohortium_plugins.model import Duration, Indicator, Scalar
 from cohortium_web.pages.patient.measures import source_label
@@ -27,22 +28,27 @@ _TABLES = {
 
 
 def explain_measure(patient: OpenedPatient, name: str) -> WhyView:
-    """Explain one measure of a patient, as of the registry's day. Raises `NotFound` when there is no such measure."""
+    """Explain one measure of a patient, as of the registry's day, or that of an entry made here which decides it.
+
+    Raises `NotFound` when there is no such measure.
+    """
     registered, registry = patient.registry.registered, patient.registry
     indicator = next((each for each in registry.indicators if each.name == name), None)
     if indicator is None:
         raise NotFound("There is no such measure.", "Go back to the patient.")
     record = patient.record
     with registry.asking.timed("explain"):
-        found = explain(registered.definition, indicator, record, registry.index_date)
-    return _view(patient, indicator, found)
+        stands = standing_with_entries(registered.definition, indicator, record, registry.index_date)
+        found = explain(registered.definition, indicator, stands.record, stands.day)
+    return _view(patient, indicator, found, stands.day)
 
 
-def _view(patient: OpenedPatient, indicator: Indicator, found: Explanation) -> WhyView:
+def _view(patient: OpenedPatient, indicator: Indicator, found: Explanation, day: date) -> WhyView:
     sentence, wanted = _laid_out(found.sentence)
     return WhyView(
         name=indicator.name,
         title=indicator.title,
+        day=day,
         look=STATUSES[found.result.status],
         sentence=sentence,
         wanted=wanted,

@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from cohortium_auth.policy import OF_PATIENTS, OF_PRACTICES, Action, PatientScope, Reach, patients_left_in
 from cohortium_platform.errors import NotFound
-from cohortium_platform.records import GP, RecordStore, records_to, snapshot_current
+from cohortium_platform.records import COHORTIUM, GP, RecordStore, records_to, snapshot_current
 from cohortium_platform.results import RegistryResults, ResultStore
 from cohortium_plugins.model import Indicator
 from cohortium_tenants.packs.catalogue.models import PackVersion
@@ -191,7 +191,7 @@ def source_name(asking: Asking, source: str) -> str:
     """What a source of records is called on a page."""
     if source == GP:
         return "GP records"
-    return "Entered in Cohortium" if source == "cohortium" else asking.name_of(source)
+    return "Entered in Cohortium" if source == COHORTIUM else asking.name_of(source)
 
 
 def _listed(names: Sequence[str]) -> str:
