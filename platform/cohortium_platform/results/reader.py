@@ -201,15 +201,11 @@ class RegistryResults:
         made = session.exec(select(Evaluation).where(col(Evaluation.id).in_({row[0] for row in rows}))).all()
         self.evaluation = max(made, key=lambda each: (each.index_date, each.finished))
         self.practices = frozenset(practice for *_, practice, _ in rows)
-        dated = {each.id: each.index_date for each in made}
-        self.index_dates: Mapping[str, dt.date] = {
-            practice: dated[key] for key, kind, _, practice, _ in rows if kind == ResultKind.LIST
-        }
+        by_id = {each.id: each for each in made}
+        of = {practice: by_id[key] for key, kind, _, practice, _ in rows if kind == ResultKind.LIST}
+        self.index_dates: Mapping[str, dt.date] = {practice: each.index_date for practice, each in of.items()}
         """The day that each practice's lists stand at."""
-        seen = {each.id: each.snapshot for each in made}
-        self.snapshots: Mapping[str, int] = {
-            practice: seen[key] for key, kind, _, practice, _ in rows if kind == ResultKind.LIST
-        }
+        self.snapshots: Mapping[str, int] = {practice: each.snapshot for practice, each in of.items()}
         """The snapshot of the records that each practice's results were made of."""
         self._members = sum(many for _, kind, *_, many in rows if kind == ResultKind.LIST)
         self._scoped = _SCOPED
