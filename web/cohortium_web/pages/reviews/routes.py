@@ -122,7 +122,8 @@ def complete(asking: Filling, sent: Sent, pack: str, reference: str, template: s
     except Conflict as conflict:
         return _conflict(review, sent, conflict)
     review.record("review-completed", response=str(response), behind=len(behind))
-    return RedirectResponse(f"{review.patient.path}reviews/done/{response}/", HTTPStatus.SEE_OTHER)
+    later = "?later=1" if behind else ""
+    return RedirectResponse(f"{review.patient.path}reviews/done/{response}/{later}", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/{template}/discard")
@@ -151,6 +152,7 @@ def show_done(asking: Viewing, pack: str, reference: str, response: str) -> Resp
         **patient_head(patient, "reviews"),
         **_of(asking, patient, done, template),
         turned=turned,
+        later="later" in asking.request.query_params,
         parts=summary(template, done),
         can_amend=not head.is_open and done.version == head.version,
     )
