@@ -18,7 +18,9 @@ from cohortium_platform.errors import BadSettings
 from cohortium_platform.keys import FileKeyEncryption
 from cohortium_platform.services import ensure_started, remove, stop
 
-__all__ = ["INDEX_DATE", "LOCAL_CODE", "DemoPlaces", "demo_environment", "remove_demo", "stop_demo", "use_demo"]
+__all__ = [
+    "INDEX_DATE", "LOCAL_CODE", "TEMPLATE_CODES", "DemoPlaces", "demo_environment", "remove_demo", "stop_demo", "use_demo",
+]  # fmt: skip
 
 INDEX_DATE = date(2025, 11, 30)
 """The day to which the demonstration's records run: the end of the course of the two retired cancer indicators."""
@@ -26,6 +28,16 @@ INDEX_DATE = date(2025, 11, 30)
 LOCAL_CODE = 9_000_001
 """The demonstration tenants' own code for "support discussed", of which no published codelist was found. It is no
 SNOMED CT identifier, and cannot be taken for one."""
+
+TEMPLATE_CODES = (
+    ("what-matters-to-you", None, 9_000_002, "What matters to the person discussed"),
+    ("cancer-concern", "physical", 9_000_003, "Physical concern raised"),
+    ("cancer-concern", "psychological", 9_000_004, "Psychological concern raised"),
+    ("cancer-concern", "social", 9_000_005, "Family or social concern raised"),
+    ("cancer-concern", "practical", 9_000_006, "Practical concern raised"),
+    ("cancer-concern", "financial", 9_000_007, "Financial concern raised"),
+)
+"""Codes of their own that reviews record: codelist, category, code and term."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,16 @@ from cohortium_web.cli.records import publish_tables
 from cohortium_web.cli.registries import request_of
 from cohortium_web.cli.service import run_site, worker_beside
 from cohortium_web.cli.synthetic import make_population, population
-from cohortium_web.demo import INDEX_DATE, LOCAL_CODE, DemoPlaces, begin, demo_environment, remove_demo, stop_demo
+from cohortium_web.demo import (
+    INDEX_DATE,
+    LOCAL_CODE,
+    TEMPLATE_CODES,
+    DemoPlaces,
+    begin,
+    demo_environment,
+    remove_demo,
+    stop_demo,
+)
 from cohortium_web.demo_opt_outs import clear_demo_patients
 from cohortium_web.demo_people import add_demo_people
 
@@ -135,6 +144,18 @@ def _enable(session: Session) -> None:
         reason="No published codelist was found (CANPCSUPP_COD); this tenant records it with a code of its own",
         by=ACTOR,
     )
+    for codelist, category, code, term in TEMPLATE_CODES:
+        add_local_code(
+            session,
+            PACK,
+            codelist,
+            code,
+            f"{term} (local code of this demonstration)",
+            since=dt.date(2020, 4, 1),
+            reason="No published code was found; reviews record it with a code of this tenant's own",
+            by=ACTOR,
+            category=category,
+        )
 
 
 def _load(output: Output, place: Place, plan: DemoTenant, tenant: Tenant, people: int) -> None:
