@@ -19,7 +19,8 @@ from cohortium_platform.keys import FileKeyEncryption
 from cohortium_platform.services import ensure_started, remove, stop
 
 __all__ = [
-    "INDEX_DATE", "LOCAL_CODE", "TEMPLATE_CODES", "DemoPlaces", "demo_environment", "remove_demo", "stop_demo", "use_demo",
+    "INDEX_DATE", "LOCAL_CODE", "TEMPLATE_CODES", "DemoPlaces", "demo_environment", "remove_demo",
+    "stop_demo", "use_demo",
 ]  # fmt: skip
 
 INDEX_DATE = date(2025, 11, 30)
