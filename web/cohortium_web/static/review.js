@@ -31,7 +31,7 @@ const numbered = (number) => {
 
 // After signing in anew in another tab the page's token is stale: the form's own page has a good one.
 const renewToken = async () => {
-  const page = await fetch(form.dataset.form, { headers: { accept: 'text/html' }, redirect: 'error' });
+  const page = await fetch(form.dataset.form, { headers: { accept: 'text/html' }, redirect: 'manual' });
   const found = new DOMParser().parseFromString(await page.text(), 'text/html').querySelector('#review input[name="form_token"]');
   if (!page.ok || !found) return false;
   for (const field of document.querySelectorAll('input[name="form_token"]')) field.value = found.value;
@@ -42,7 +42,7 @@ const post = () => fetch(form.dataset.save, {
   method: 'POST',
   headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
   body: new URLSearchParams(new FormData(form)),
-  redirect: 'error',
+  redirect: 'manual',
 });
 
 const conflicting = (found) => {
