@@ -230,7 +230,7 @@ def test_completing_turns_tiles_in_the_same_request(
                  "comprehensive-review", "smoking-status-and-advice", "end-of-treatment-summary"):  # fmt: skip
         assert _status(after, name) == "Met", name
     assert "Entered in Cohortium" in after
-    listed = unescape(clinician.get(LIST, params={"indicator": "care-review", "status": "met"}).text)
+    listed = unescape(clinician.get(LIST, params={"indicator": "holistic-needs-assessment", "status": "met"}).text)
     assert "O\u2019CARDEW" in listed
     why = unescape(clinician.get(path + "why/care-review/").text)
     assert "Entered in Cohortium" in why
