@@ -88,8 +88,14 @@ class _Reader:
             items=items,
             shown_when=tuple(self.shown_when(each, where) for each in extensions["shown-when"]),
             records=tuple(self.recording(each, where) for each in extensions["records"]),
-            text=json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
+            text=self.canonical(found),
         )
+
+    def canonical(self, found: Mapping[str, Json]) -> str:
+        try:
+            return json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        except (ValueError, RecursionError):
+            self.fail(self.file, "it holds what JSON cannot write again.", "Look for NaN and for nesting without end.")
 
     # --- items ----------------------------------------------------------------------------------------------------
 

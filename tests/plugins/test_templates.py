@@ -190,6 +190,16 @@ def test_a_template_nested_without_end_is_refused():
         a_pack({**QUESTIONNAIRE, "item": [item]})
 
 
+@pytest.mark.parametrize("odd", [json.loads("NaN"), json.loads("[" * 900 + "]" * 900)])
+def test_what_cannot_be_written_again_is_refused_or_kept(odd):
+    try:
+        again = a_pack({**QUESTIONNAIRE, "contained": odd}).templates["review"].to_json()
+    except TemplateError as refused:
+        assert "it holds what JSON cannot write again" in str(refused)  # noqa: PT017 - either is right
+    else:
+        assert again["contained"] == odd
+
+
 def test_files_of_a_folder_are_read_and_malformed_ones_named(tmp_path):
     (tmp_path / "review.json").write_text(json.dumps(QUESTIONNAIRE), encoding="utf-8")
     (tmp_path / "README.md").write_text("not a template", encoding="utf-8")
