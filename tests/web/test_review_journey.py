@@ -117,7 +117,7 @@ def tab_to(page: Page, selector: str) -> None:
 
 
 def wait_for_saved(page: Page) -> None:
-    page.wait_for_function("document.getElementById('saved').textContent.startsWith('Saved ')", timeout=20_000)
+    page.locator("#saved", has_text=re.compile("^Saved ")).wait_for(timeout=60_000)
 
 
 def _local_codes(session) -> None:
@@ -165,7 +165,7 @@ def _type(page: Page, server: Server) -> None:
     page.keyboard.type("3")
     tab_to(page, '[id="q-mind.words"]')
     page.keyboard.type("Sleeps badly since the diagnosis.")
-    page.wait_for_function("document.getElementById('saved').dataset.state === 'wrong'")
+    page.locator('#saved[data-state="wrong"]').wait_for()
     assert "tried again" in page.locator("#saved").inner_text()
     check(page, "review-not-saved")
     server.start()
