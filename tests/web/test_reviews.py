@@ -216,8 +216,9 @@ def test_what_is_missing_is_named_and_nothing_typed_is_lost(clinician, path_of) 
 
 
 def test_completing_turns_tiles_in_the_same_request(
-    clinician, path_of, reviewed, database, key_encryption, settings, hand_made, tmp_path
+    clinician, path_of, reviewed, database, key_encryption, settings, hand_made, tmp_path, monkeypatch
 ) -> None:
+    monkeypatch.setattr("cohortium_tenants.care.tasks.load_settings", lambda: settings)
     path = path_of("o\u2019cardew")
     before = unescape(clinician.get(path).text)
     assert _status(before, "care-review") == "Overdue"
