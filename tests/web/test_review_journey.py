@@ -226,7 +226,7 @@ def test_a_review_by_keyboard_alone_with_the_server_killed_in_the_middle(
     page.goto(where)
     assert page.locator("#care-review .app-status--met").count() == 1
     check(page, "patient-after-review")
-    page.goto("/registries/cancer-care/?indicator=care-review&status=met")
+    page.goto("/registries/cancer-care/?indicator=holistic-needs-assessment&status=met")
     assert page.get_by_role("link", name=re.compile("CARDEW")).count() == 1
     _print(page, done)
     assert faults == []
