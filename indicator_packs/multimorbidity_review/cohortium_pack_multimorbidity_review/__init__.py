@@ -25,7 +25,7 @@ from cohortium_pack_multimorbidity_review import (
 from cohortium_pack_multimorbidity_review.cohorts import COHORTS
 from cohortium_pack_multimorbidity_review.stratifiers import STRATIFIERS
 from cohortium_plugins.hookspecs import hookimpl
-from cohortium_plugins.pack import Pack, load_codelists
+from cohortium_plugins.pack import Pack, load_codelists, load_templates
 
 __all__ = ["indicator_packs", "pack"]
 
@@ -52,6 +52,7 @@ pack = Pack.build(
         *registers.INDICATORS,
     ],
     stratifiers=STRATIFIERS,
+    templates=load_templates(_folder / "templates"),
     golden={
         file.name: file.read_text(encoding="utf-8")
         for file in sorted((_folder / "golden").iterdir(), key=lambda file: file.name)
