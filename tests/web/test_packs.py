@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,7 @@ from cohortium_platform.audit import AuditEntry
 from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
 from cohortium_platform.records import RecordStore
 from cohortium_tenants.keys import open_keys
-from cohortium_tenants.packs import enabled_packs
+from cohortium_tenants.packs import enable_pack, enabled_packs
 
 ICB, PCN = "QT1", "U90001"
 KINDS = ("check-pack", "preview-pack", "switch-pack", "report-incident")
@@ -198,3 +199,45 @@ def test_previews_show_counts_to_some_and_people_to_others(
 )  # fmt: skip
 def test_what_is_not_theirs_is_not_there(cast, name, path):
     assert cast[1][name].get(path).status_code == 404
+
+
+def test_a_withdrawal_is_in_the_log_of_every_other_tenant_that_uses_the_version(
+    cast, other_tenant, run_jobs, post, upload, press, database
+):
+    tenant, people = cast
+    where = upload(people["author"], press.file(press.make())).headers["location"]
+    run_jobs(tenant)
+    post(people["officer"], where, f"{where}sign-off", **SIGN)
+    with database.tenant(other_tenant.id) as session:
+        enable_pack(session, press.pack_id, by="test")
+    stranger = post(people["stranger"], where, f"{where}withdraw", why="Mine now")
+    assert stranger.status_code == 403
+    assert post(people["operator"], where, f"{where}withdraw", why="Counts knees").status_code == 303
+    with database.tenant(other_tenant.id) as session:
+        (entry,) = session.exec(select(AuditEntry).where(AuditEntry.action == "pack-withdrawn")).all()
+    assert entry.detail == {"version": "1.0.0", "why": "Counts knees"}
+    again = post(people["author"], where, f"{where}withdraw", why="Twice")
+    assert again.status_code == 409
+
+
+@pytest.mark.parametrize("names", [{"id": "../bones"}, {"version": "1/../../2"}, {"version": ""}, {"title": "x" * 201}])
+def test_names_that_cannot_stand_in_an_address_are_refused(cast, upload, press, names):
+    refused = upload(cast[1]["author"], press.file(replace(press.make(), **names)))
+    assert refused.status_code == 400, refused.text
+    assert "The pack" in refused.text
+
+
+def test_a_version_is_one_content_and_a_pack_one_publishers(cast, upload, press, made_packs, post):
+    author, operator = cast[1]["author"], cast[1]["operator"]
+    first = upload(author, press.file(press.make()))
+    assert upload(author, press.file(press.make())).headers["location"] == first.headers["location"]
+    other = upload(author, press.file(replace(press.make(), description="Changed")))
+    assert other.status_code == 409
+    assert "A version never changes" in other.text
+    thief = made_packs.Press()
+    post(operator, "/publishers/", "/publishers/", publisher=thief.name, name="Thief", organisation=ICB)
+    post(operator, "/publishers/", "/publishers/keys", publisher=thief.name, key=thief.pem, holder="T")
+    for pack_id in (press.pack_id, "cancer-care"):
+        taken = upload(author, thief.file(replace(thief.make("3.0.0"), id=pack_id)))
+        assert taken.status_code == 409
+        assert "is published by" in taken.text

@@ -78,7 +78,7 @@ def standing_of(session: Session, row: PackVersion) -> Standing:
     """Work out where a version stands now: a key may have been revoked since it was taken in."""
     signed_by: str | None = OPERATOR
     if row.source == Source.PUBLISHED:
-        signed_by = signer_of(read(content_of(session, row.content_hash)), keys_in_force(session))
+        signed_by = _signer(session, row)
     found, hindrances = sign_offs_of(session, row.content_hash), []
     if row.state == VersionState.WAITING:
         hindrances.append("Its checks have not been run yet.")
@@ -91,6 +91,18 @@ def standing_of(session: Session, row: PackVersion) -> Standing:
     if row.withdrawn is not None:
         hindrances.append(f"It was withdrawn: {row.withdrawn_because}")
     return Standing(row, found, signed_by, hindrances)
+
+
+_verdicts: dict[tuple[str, frozenset[str]], str | None] = {}
+"""Who signed a content, by the keys that were asked about: neither ever changes, and reading a file takes long."""
+
+
+def _signer(session: Session, row: PackVersion) -> str | None:
+    keys = keys_in_force(session)
+    key = (row.content_hash, frozenset(each.key_id for each in keys.get(row.publisher, ())))
+    if key not in _verdicts:
+        _verdicts[key] = signer_of(read(content_of(session, row.content_hash)), keys)
+    return _verdicts[key]
 
 
 def sign_off(session: Session, row: PackVersion, new: NewSignOff, *, by: Actor) -> SignOff:

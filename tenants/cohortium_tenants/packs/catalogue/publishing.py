@@ -7,7 +7,9 @@ Not here: how a file is read within limits (`cohortium_platform.examining`), and
 from __future__ import annotations
 
 import datetime as dt
+import re
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
 from cohortium_platform.errors import Conflict
@@ -19,6 +21,9 @@ from cohortium_tenants.packs.catalogue.publishers import keys_in_force
 
 __all__ = ["MOST_BYTES", "check_version", "keep_outcome", "publish"]
 
+_ID = re.compile(r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,39}")
+_LONGEST_TITLE = 200
 MOST_BYTES = 16 * 2**20
 """Of a file; a pack of fifty thousand codes has about one MiB."""
 
@@ -34,6 +39,7 @@ def publish(session: Session, content: bytes, *, by: Actor) -> PackVersion:
     keys = keys_in_force(session)
     asked = {key.key_id: (publisher, key.public_key) for publisher, some in keys.items() for key in some}
     found = describe_file(content, asked)
+    _check_names(found)
     holders = {key.key_id: key for key in keys.get(found.publisher, ())}
     if not any(name in holders for name in found.signed_by):
         raise Refused(
@@ -44,6 +50,15 @@ def publish(session: Session, content: bytes, *, by: Actor) -> PackVersion:
     if there is not None:
         return there
     return _enter(session, content, found, by)
+
+
+def _check_names(found: Described) -> None:
+    """Names stand in addresses and in files' names. Raises `Refused`."""
+    for what, text, shape in (("id", found.pack, _ID), ("version", found.version, _VERSION)):
+        if not shape.fullmatch(text):
+            raise Refused(f"The pack's {what} cannot stand in an address.", "Use letters, digits, full stops, hyphens.")
+    if not 0 < len(found.title) <= _LONGEST_TITLE:
+        raise Refused("The pack's title is missing or too long.", f"Keep it below {_LONGEST_TITLE} characters.")
 
 
 def _enter(session: Session, content: bytes, found: Described, by: Actor) -> PackVersion:
@@ -73,8 +88,11 @@ def _enter(session: Session, content: bytes, found: Described, by: Actor) -> Pac
         author_name=by.name,
         added=dt.datetime.now(dt.UTC),
     )
-    session.add(row)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:  # somebody else's upload at this moment
+        raise Conflict(f"{found.pack} {found.version} is being published at this moment.", "Look again.") from None
     session.add(PackContent(content_hash=row.content_hash, content=content))
     note(session, by, "published", f"pack/{row.pack}/{row.version}", f"content {row.content_hash}")
     session.flush()

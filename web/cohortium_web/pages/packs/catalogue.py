@@ -32,6 +32,8 @@ __all__ = ["router"]
 router = APIRouter(prefix="/packs")
 
 Reading = Annotated[Asking, requires(Action.VIEW_CATALOGUE)]
+_OF_ICB = frozenset({Action.ENABLE_PACK, Action.REPORT_INCIDENT})
+"""Those who may do one of these see who enabled what here."""
 _COLUMNS = (
     Column("pack", "Pack"),
     Column("version", "Version"),
@@ -79,7 +81,7 @@ def show_pack(asking: Reading, pack: str) -> Response:
     newest = find_version(asking.session, pack)
     standings = [standing_of(asking.session, row) for row in versions_of(asking.session, pack)]
     enabled = enabled_here(asking, pack)
-    history = enablements(asking.session, pack)
+    history = enablements(asking.session, pack) if _OF_ICB & asking.actions else []
     here = {} if enabled is None else {enabled.content_hash: enabled.enabled}
     rows = [_row(each, here) for each in standings]
     now = next(

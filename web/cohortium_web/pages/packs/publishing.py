@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, File, Form, UploadFile
-from sqlmodel import select
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, select
 from starlette.responses import RedirectResponse, Response
 
 from cohortium_auth.policy import Action
 from cohortium_platform.audit import Entry, record
-from cohortium_platform.errors import BadInput
+from cohortium_platform.database import Database, afterwards
+from cohortium_platform.errors import BadInput, CohortiumError
 from cohortium_platform.jobs import enqueue
 from cohortium_tenants.packs import EnabledPack
 from cohortium_tenants.packs.catalogue.deciding import NewSignOff, deprecate, sign_off, subject_of, withdraw
@@ -37,6 +42,8 @@ from cohortium_web.tables import Cell, Column, Table
 __all__ = ["ask_for_checks", "router", "tell_users"]
 
 router = APIRouter()
+
+_log = logging.getLogger(__name__)
 
 Publishing = Annotated[Asking, requires(Action.PUBLISH_PACK)]
 Deciding = Annotated[Asking, requires(Action.WITHDRAW_PACK)]
@@ -113,26 +120,30 @@ def withdraw_version(asking: Deciding, pack: str, version: str, why: Annotated[s
     """Withdraw a version, and let the log of every tenant that uses it say why."""
     row = find_version(asking.session, pack, version)
     withdraw(asking.session, row, why=why, by=actor_of(asking))
-    told = tell_users(asking, row)
-    asking.record(subject_of(row), detail={"withdrawn": row.withdrawn_because, "tenants_told": told})
+    afterwards(asking.session, partial(tell_users, content_hash=row.content_hash, but=asking.who.tenant_id))
+    asking.record(subject_of(row), detail={"withdrawn": row.withdrawn_because})
     return _to(row)
 
 
-def tell_users(asking: Asking, row: PackVersion) -> int:
-    """Write into the log of every other tenant that uses a version that it was withdrawn, and why; gives how many.
-    Their pages say it from the moment this request's transaction ends.
+def tell_users(database: Database, *, content_hash: str, but: UUID) -> None:
+    """Write into the log of every other tenant that uses a version that it was withdrawn, and why; nothing where the
+    withdrawal was not committed. Their pages say it in any case.
     """
-    told = 0
-    for tenant_id in tenant_ids(asking.site.aside):
-        if tenant_id == asking.who.tenant_id:
-            continue
-        with asking.site.aside.tenant(tenant_id) as session:
-            using = select(EnabledPack.pack).where(EnabledPack.content_hash == row.content_hash)
-            if session.exec(using).first() is not None:
-                detail = {"version": row.version, "why": row.withdrawn_because}
-                record(session, Entry(action="pack-withdrawn", resource=subject_of(row), detail=detail))
-                told += 1
-    return told
+    try:
+        for tenant_id in tenant_ids(database):
+            if tenant_id != but:
+                with database.tenant(tenant_id) as session:
+                    _tell(session, content_hash)
+    except (CohortiumError, OperationalError):
+        _log.warning("not every tenant's log was told of the withdrawal of %s", content_hash)
+
+
+def _tell(session: Session, content_hash: str) -> None:
+    row = session.get(PackVersion, content_hash)
+    using = session.exec(select(EnabledPack.pack).where(EnabledPack.content_hash == content_hash)).first()
+    if row is not None and row.withdrawn is not None and using is not None:
+        detail = {"version": row.version, "why": row.withdrawn_because}
+        record(session, Entry(action="pack-withdrawn", resource=subject_of(row), detail=detail))
 
 
 @router.get("/publishers/")
