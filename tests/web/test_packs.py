@@ -4,11 +4,14 @@ import csv
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
+from joserfc.jwk import ECKey
 from sqlmodel import col, select
 
 from cohortium_auth.login import Role
+from cohortium_auth.login.programs import NewProgram, Scope, add_program
 from cohortium_auth.opt_outs import load_cleared_list
 from cohortium_platform.audit import AuditEntry
 from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
@@ -241,3 +244,39 @@ def test_a_version_is_one_content_and_a_pack_one_publishers(cast, upload, press,
         taken = upload(author, thief.file(replace(thief.make("3.0.0"), id=pack_id)))
         assert taken.status_code == 409
         assert "is published by" in taken.text
+
+
+@pytest.fixture
+def program(app, cast, database, new_browser):
+    """A build server with a token of some scopes."""
+    key = ECKey.generate_key("P-384", {"kid": "ec", "alg": "ES384", "use": "sig"})
+    scopes = "system/Pack.c system/Pack.rs"
+
+    def make(*held):
+        with database.tenant(cast[0].id) as session:
+            client = add_program(session, NewProgram("Build", ICB, scopes, [key.as_dict(private=False)]), by="test")
+        given = [Scope.of(scope) for scope in held]
+        program_id, issuer = UUID(hex=client.partition(".")[2]), "http://testserver"
+        token = app.state.site.access_tokens.issue(cast[0].id, program_id, given, issuer=issuer)
+        browser = new_browser()
+        browser.headers.update({"authorization": f"Bearer {token}", "accept": "application/json"})
+        return browser
+
+    return make
+
+
+def test_a_build_server_publishes_and_asks_how_the_checks_went(cast, program, press, run_jobs):
+    build = program("system/Pack.c", "system/Pack.rs")
+    kind = {"content-type": "application/octet-stream"}
+    taken = build.post("/api/v1/packs", content=press.file(press.make()), headers=kind)
+    assert taken.status_code == 202, taken.text
+    assert taken.json()["checks"] == "waiting"
+    run_jobs(cast[0])
+    found = build.get(taken.headers["location"]).json()
+    assert (found["checks"], found["state"], found["golden"]["wrong"]) == ("passed", "awaits sign-off", 0)
+    assert found["content"] in {each["content"] for each in build.get("/api/v1/packs").json()}
+    assert build.post("/api/v1/packs", content=b"nothing", headers=kind).status_code == 400
+    assert build.post("/api/v1/packs", content=b"x" * (2**24 + 1), headers=kind).status_code == 413
+    reading = program("system/Pack.rs")
+    assert reading.post("/api/v1/packs", content=press.file(press.make()), headers=kind).status_code == 403
+    assert program("system/Pack.c").get("/api/v1/packs").status_code == 403
