@@ -6,7 +6,7 @@
     ├── CodelistError       a codelist file is missing or malformed
     ├── GoldenError         a file of golden patients is malformed
     ├── TemplateError       a template is malformed, or an answer does not fit it
-    └── MalformedPack       a serialised pack does not follow the schema
+    └── MalformedPack       a serialised pack does not follow the schema, or is larger than one may be
 
 Each says what is wrong and then what to write instead.
 """
@@ -70,7 +70,7 @@ class TemplateError(PackError):
 
 
 class MalformedPack(PackError):  # noqa: N818 - the name says what is wrong
-    """A serialised pack does not follow the schema."""
+    """A serialised pack does not follow the schema, or is larger than one may be."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

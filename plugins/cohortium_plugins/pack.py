@@ -27,7 +27,8 @@ __all__ = ["Pack", "load_codelists", "load_templates"]
 
 @dataclass(frozen=True)
 class Pack:
-    """A versioned set of codelists, cohorts, indicators, stratifiers and templates. `groups` orders indicators' groups.
+    """A versioned set of codelists, cohorts, indicators, stratifiers and templates. `groups` orders indicators' groups;
+    `changes` is the log of changes as Markdown, the newest version first.
 
     `places`: the author's line of each cohort, indicator, stratifier and parameter, by kind and name, where the pack
     was made from its source. `unused`: parameters that its source declares and no rule uses.
@@ -42,6 +43,7 @@ class Pack:
     groups: tuple[str, ...] = ()
     golden: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
+    changes: str = ""
     places: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False)
     unused: tuple[Parameter, ...] = field(default=(), compare=False)
 
@@ -71,6 +73,7 @@ class Pack:
         groups: Iterable[str] = (),
         golden: Mapping[str, str] | None = None,
         templates: Mapping[str, Template] | None = None,
+        changes: str = "",
     ) -> Pack:
         """Put a pack together, checking that every name in it leads somewhere."""
         definition = Definition(codelists, (), tuple(cohorts), tuple(indicators), tuple(stratifiers))
@@ -91,6 +94,7 @@ class Pack:
             groups=tuple(groups) or tuple(dict.fromkeys(i.group for i in definition.indicators)),
             golden=golden or {},
             templates=templates or {},
+            changes=changes,
             places=_places(definition, used),
             unused=_unused(used),
         )

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cohortium_plugins.errors import MalformedPack, PackError
+from cohortium_plugins.model.definition import Definition
 from cohortium_plugins.model.serialise import Json, from_json, to_json
 from cohortium_plugins.named import check_names
 from cohortium_plugins.pack import Pack
+from cohortium_plugins.packing.bounds import check_bounds, check_parts
+from cohortium_plugins.packing.soundness import check_sound
+from cohortium_plugins.page import markdown_page
 from cohortium_plugins.templates import Template, check_templates
 
 __all__ = ["MOST_BYTES", "BadSignature", "PackFile", "Signature", "build", "read", "sign", "verify"]
@@ -32,7 +37,11 @@ MOST_BYTES = 16 * 2**20
 """A pack of fifty thousand codes has about four MiB."""
 _FORMAT = "cohortium-pack-1"
 _MANIFEST = ("id", "version", "title", "publisher", "description")
-_CONTENT = {*_MANIFEST, "groups", "definition", "golden", "templates"}
+_CONTENT = {*_MANIFEST, "changes", "documentation", "groups", "definition", "golden", "templates"}
+_MOST_TEXT = {"golden": 3 * 2**20, "templates": 2**21, "changes": 2**18, "documentation": 2**22}
+_MOST_FILES = 1_000
+_ID, _VERSION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*"), re.compile(r"[0-9]+(\.[0-9A-Za-z-]+){0,4}")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _CONTEXT = b"cohortium-pack-1 signature of content "
 
 
@@ -50,24 +59,32 @@ class Signature:
 
 @dataclass(frozen=True)
 class PackFile:
-    """A file that was read. `hash` names its content (SHA-256, hexadecimal); `manifest` is what it says of itself."""
+    """A file that was read. `hash` names its content (SHA-256, hexadecimal); `manifest` is what it says of itself;
+    `documentation` is the pack in words as its builder's version said them: whoever decides reads the words that the
+    server makes of the definition.
+    """
 
     pack: Pack
     hash: str
     manifest: Mapping[str, str]
     signatures: Sequence[Signature] = ()
+    documentation: str = ""
 
 
 def build(pack: Pack) -> bytes:
-    """Give the file of a pack, unsigned."""
+    """Give the file of a pack, unsigned. Raises `MalformedPack` where nobody could read it, as when it is too large."""
     content: dict[str, Json] = {
         **{name: cast("str", getattr(pack, name)) for name in _MANIFEST},
+        "changes": pack.changes,
+        "documentation": markdown_page(pack),
         "groups": list(pack.groups),
         "definition": to_json(pack.definition),
         "golden": dict(pack.golden),
         "templates": {name: template.text for name, template in pack.templates.items()},
     }
-    return _written(content, ())
+    file = _written(content, ())
+    read(file)
+    return file
 
 
 def sign(content: bytes | Path, key: Ed25519PrivateKey, publisher: str) -> bytes:
@@ -81,8 +98,8 @@ def read(content: bytes | Path) -> PackFile:
     """Read a file. Raises `MalformedPack` with the reason on anything that is not one."""
     inside, signatures = _opened(content)
     manifest = {name: _text(inside[name], name) for name in _MANIFEST}
-    definition = from_json(_mapping(inside["definition"], "definition"))
-    check_names(definition)
+    _check_manifest(manifest, inside)
+    definition = _definition(_mapping(inside["definition"], "definition"))
     templates = {name: _template(name, of) for name, of in _mapping(inside["templates"], "templates").items()}
     check_templates(definition, templates)
     pack = Pack(
@@ -95,8 +112,36 @@ def read(content: bytes | Path) -> PackFile:
         groups=tuple(_text(group, "groups") for group in _listed(inside["groups"], "groups")),
         golden={_text(n, "golden"): _text(t, "golden") for n, t in _mapping(inside["golden"], "golden").items()},
         templates=templates,
+        changes=_text(inside["changes"], "changes"),
     )
-    return PackFile(pack, _hash(inside), manifest, signatures)
+    return PackFile(pack, _hash(inside), manifest, signatures, _text(inside["documentation"], "documentation"))
+
+
+def _check_manifest(manifest: Mapping[str, str], inside: Mapping[str, Json]) -> None:
+    """Make sure that it is called as a pack may be, and that no text is larger than any pack's."""
+    if not _ID.fullmatch(manifest["id"]) or not _VERSION.fullmatch(manifest["version"]):
+        raise MalformedPack("Its id or version is none.", "Write an id as small-words, a version as 1.2.0.")
+    for name, text in manifest.items():
+        most = 20_000 if name == "description" else 200
+        if len(text) > most or (name != "description" and not text.isprintable()):
+            raise MalformedPack(f"{name} is not a text of at most {most} letters.", "Shorten it.")
+    for name, size in _MOST_TEXT.items():
+        part = inside[name]
+        texts = [str(text) for text in part.values()] if isinstance(part, dict) else [str(part)]
+        if sum(map(len, texts)) > size or len(texts) > _MOST_FILES:
+            raise MalformedPack(f"{name} is larger than any pack's.", "Split the pack.")
+        if isinstance(part, dict) and not all(_FILE.fullmatch(file) for file in part):
+            raise MalformedPack(f"{name} holds something that is not called as a file is.", "Build the pack anew.")
+
+
+def _definition(rules: Mapping[str, Json]) -> Definition:
+    """Read a definition, and make sure that it can be evaluated, and in time."""
+    check_parts(rules)
+    definition = from_json(rules)
+    check_bounds(definition)
+    check_names(definition)
+    check_sound(definition)
+    return definition
 
 
 def verify(file: PackFile, keys: Mapping[str, Iterable[bytes]]) -> str:

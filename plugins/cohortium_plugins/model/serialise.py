@@ -136,7 +136,10 @@ def _field_from_json(value: Json, hint: object, made: list[nodes.Node]) -> objec
 
 def _leaf_from_json(value: Json, hint: object) -> object:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return hint(value)
+        try:
+            return hint(value)
+        except (ValueError, TypeError) as error:
+            raise MalformedPack("A word is none of those that may stand there.", nearest(str(value), hint)) from error
     if hint == Scalar:
         return scalar_from_json(value)
     if hint is Conversion:
@@ -147,9 +150,9 @@ def _leaf_from_json(value: Json, hint: object) -> object:
 
 
 def _node_from_json(item: Json, made: list[nodes.Node]) -> nodes.Node:
-    if not isinstance(item, dict) or item.get("node") not in NODE_TYPES:
+    kind = NODE_TYPES.get(str(item.get("node"))) if isinstance(item, dict) else None
+    if not isinstance(item, dict) or kind is None:
         raise MalformedPack(f"Node {len(made)} is of no known kind.", f"Kinds: {', '.join(sorted(NODE_TYPES))}.")
-    kind = NODE_TYPES[str(item["node"])]
     fields = _fields(kind)
     if set(item) != {"node", *(name for name, _ in fields)}:
         raise MalformedPack(f"Node {len(made)} ({kind.__name__}) does not have exactly its fields.")
