@@ -1,4 +1,4 @@
-"""Finds a pack by its id, its import name or a folder, and puts what goes wrong there into words.
+"""Finds a pack by its id, its import name, a folder or a pack file, and puts what goes wrong there into words.
 
 Not here: packs that a server has installed (`installed`).
 """
@@ -16,6 +16,7 @@ from types import ModuleType
 from cohortium_plugins.errors import PackError, nearest
 from cohortium_plugins.installed import PACKS_GROUP
 from cohortium_plugins.pack import Pack
+from cohortium_plugins.packfile import read
 from cohortium_plugins.places import Place
 
 __all__ = ["find_pack"]
@@ -25,7 +26,7 @@ PREFIX = "cohortium_pack_"
 
 
 def find_pack(name: str) -> Pack:
-    """Give the pack that is installed under an id, imported under a name, or lies in a folder.
+    """Give the pack that is installed under an id, imported under a name, or lies in a folder or a pack file.
 
     Raises:
         PackError: there is none, or it cannot be loaded; with the pack's file and line where that is known.
@@ -34,11 +35,10 @@ def find_pack(name: str) -> Pack:
     if name in installed:
         return _pack_of(_imported(installed[name]), name)
     path = Path(name)
+    if path.is_file() and path.suffix != ".py":
+        return read(path).pack
     if path.exists():
-        package = _package_in(path)
-        if str(package.parent) not in sys.path:
-            sys.path.insert(0, str(package.parent))
-        return _pack_of(_imported(package.stem), name)
+        return _pack_of(_imported_from(_package_in(path)), name)
     if name.isidentifier() and name.startswith(PREFIX):
         return _pack_of(_imported(name), name)
     raise PackError(f"There is no pack called {name}, and no such folder.", nearest(name, installed))
@@ -53,6 +53,17 @@ def _package_in(path: Path) -> Path:
     if len(found) != 1:
         raise PackError(f"{path.name} holds {len(found)} import packages.", "Name the folder with its __init__.py.")
     return found[0]
+
+
+def _imported_from(package: Path) -> ModuleType:
+    """Import a package from where it lies, even when one of its name was imported from elsewhere."""
+    loaded = sys.modules.get(package.stem)
+    if loaded is not None and Path(loaded.__file__ or "").parent not in (package, package.parent):
+        for name in [name for name in sys.modules if name.partition(".")[0] == package.stem]:
+            del sys.modules[name]
+    sys.path.insert(0, str(package.parent))
+    importlib.invalidate_caches()
+    return _imported(package.stem)
 
 
 def _imported(module: str) -> ModuleType:

@@ -16,7 +16,7 @@ from cohortium_plugins.model.values import Scalar
 from cohortium_plugins.wording import JOINED, label, listed
 from cohortium_plugins.words import Words
 
-__all__ = ["statement", "unit_in_words"]
+__all__ = ["sentences", "statement", "unit_in_words"]
 
 LONG = 50
 """A pick whose words are shorter is repeated rather than called by a letter."""
@@ -44,6 +44,28 @@ def statement(definition: Definition) -> str:
     if units := list(dict.fromkeys(measured)):
         lines += ["## Units", "", *(f"- {said}" for said in units), ""]
     return "\n".join(lines)
+
+
+def sentences(definition: Definition) -> Mapping[tuple[str, str], tuple[str, tuple[str, ...]]]:
+    """Give the title and the lines of every cohort, indicator, stratifier and parameter, by kind and name."""
+    lists = definition.codelists
+    found: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+    for cohort in definition.cohorts:
+        found["cohort", cohort.name] = (cohort.title, _said(_cohort(cohort, lists)))
+    for indicator in definition.indicators:
+        joined: dict[Node, str] = {definition.cohort(indicator.cohort).since: JOINED}
+        group = (f"- Heading: {indicator.group}.",) if indicator.group else ()
+        found["indicator", indicator.name] = (indicator.title, (*_said(_indicator(indicator, lists, joined)), *group))
+    for stratifier in definition.stratifiers:
+        found["stratifier", stratifier.name] = (stratifier.title, _said(_stratifier(stratifier, lists)))
+    for parameter in definition.parameters:
+        found["parameter", parameter.name] = (parameter.title, (_parameter(parameter).removeprefix("- "),))
+    return found
+
+
+def _said(lines: Iterator[str]) -> tuple[str, ...]:
+    """Give the lines below the heading."""
+    return tuple(line.removeprefix("- ") for line in lines if line and not line.startswith("#"))
 
 
 def _cohort(cohort: Cohort, lists: Mapping[str, Codelist]) -> Iterator[str]:

@@ -17,15 +17,18 @@ from cohortium_tenants.packs.catalogue.changes import Actor
 from cohortium_tenants.packs.catalogue.models import VersionState
 from cohortium_tenants.packs.catalogue.publishing import check_version, keep_outcome, publish
 from cohortium_tenants.packs.catalogue.versions import content_of
+from cohortium_web.cli import authoring
 from cohortium_web.cli.context import open_place
 from cohortium_web.cli.output import AsJson, Output
 from cohortium_web.cli.tenants import operator
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Check indicator packs and read them in words.", no_args_is_help=True)
+app = typer.Typer(help="Write, check, test, build, sign and publish indicator packs.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The pack's id, its import name, or the folder it lies in.")]
+authoring.add_to(app)
+
+Name = Annotated[str, typer.Argument(help="The pack's id, its import name, or the folder it lies in, or a pack file.")]
 
 
 @app.command("check")
