@@ -92,7 +92,7 @@ def _commit(
         index_dates=before.index_dates,
         engine=evaluated.engine,
         started=evaluated.started,
-        finished=now,
+        finished=before.finished,  # that of the whole: by it a pack's exchange finds what it took the place of
     )
     session.add(evaluation)
     session.flush()
