@@ -30,7 +30,7 @@ class Limits:
 READING = Limits(seconds=2, clock_seconds=30.0, bytes=160 * 2**20)
 """With the program's own pages, which are mapped and shared, at most 200 MiB. On the clock it may take longer where
 the machine is busy: reading waits for nothing, so that its processor time is what it costs."""
-CHECKING = Limits(seconds=240, clock_seconds=480.0, bytes=2 * 2**30)
+CHECKING = Limits(seconds=900, clock_seconds=3600.0, bytes=8 * 2**30)
 """The checks and golden patients of an honest pack take minutes at most. Only a file that a known key has signed comes
 so far."""
 
