@@ -20,6 +20,7 @@ from cohortium_web.api import health, programs
 from cohortium_web.api import packs as pack_api
 from cohortium_web.middleware import wrap
 from cohortium_web.pages.aggregates import routes as aggregates
+from cohortium_web.pages.appointments import routes as appointments
 from cohortium_web.pages.break_glass import routes as break_glass
 from cohortium_web.pages.governance import (
     approvals,
@@ -92,6 +93,7 @@ _ROUTED = (
     registry,
     rates,
     outreach,
+    appointments,
     reconciliation,
     pseudonymised,
     aggregates,

@@ -54,8 +54,9 @@ class Registered:
 
     @property
     def title(self) -> str:
-        """What the registry is called: its first cohort's title."""
-        return self.definition.cohorts[0].title
+        """What the registry is called: its cohort's title, or the pack's where it has several."""
+        cohorts = self.definition.cohorts
+        return cohorts[0].title if len(cohorts) == 1 else self.pack.title
 
     def term(self, code: int | None) -> str:
         """A code's term, or the code itself when no codelist knows it."""

@@ -35,7 +35,8 @@ _STATUSES = {number: status for status, number in STATUS_CODES.items()}
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """What a list shows. Every default leaves everyone in; `practices` narrows within what is allowed; `patients` to
-    those found by a search. Sorted by gaps, then by what is due, most first.
+    those found by a search; `at_least` to strata whose text sorts no lower. Sorted by gaps, then by the strata of
+    `rank` (greatest text first), then by what is due, most first.
     """
 
     practices: frozenset[str] | None = None
@@ -45,6 +46,8 @@ class ListQuery:
     age_from: int | None = None
     age_to: int | None = None
     strata: Mapping[str, str] = field(default_factory=dict)
+    at_least: Mapping[str, str] = field(default_factory=dict)
+    rank: Sequence[str] = ()
     patients: Sequence[int] | None = None
     offset: int = 0
     limit: int = 50
@@ -133,9 +136,11 @@ _CONDITIONS = {
     "patients": "patient_id IN (SELECT unnest($patients::BIGINT[]))",
 }
 _STRATUM = "strata[$stratum{0}] = $value{0}"
+_AT_LEAST = "strata[$least_stratum{0}] >= $least{0}"
+_RANK = "strata[$rank{0}] {1}, "
 _PAGE = """
     SELECT patient_id, practice, age, sex, since, shown_code, shown_text, gaps, due, statuses, strata {0}
-    ORDER BY gaps {1}, due {1}, practice {2}, patient_id {2}
+    ORDER BY gaps {1}, {3}due {1}, practice {2}, patient_id {2}
     LIMIT $limit OFFSET $offset
 """
 _FORWARD, _BACKWARD = ("DESC", "ASC"), ("ASC", "DESC")
@@ -261,9 +266,9 @@ class RegistryResults:
         if wanted <= 0:
             return []
         if query.offset <= total // 2:
-            return self._reader.rows(_PAGE.format(matching, *_FORWARD), parameters)
+            return self._reader.rows(_PAGE.format(matching, *_FORWARD, _ranked(query, _FORWARD[0])), parameters)
         from_end = {**parameters, "limit": wanted, "offset": total - query.offset - wanted}
-        return self._reader.rows(_PAGE.format(matching, *_BACKWARD), from_end)[::-1]
+        return self._reader.rows(_PAGE.format(matching, *_BACKWARD, _ranked(query, _BACKWARD[0])), from_end)[::-1]
 
     def tiles(self, query: ListQuery | None = None) -> Mapping[str, Mapping[Status, int]]:
         """How many people have each status, by indicator, in the evaluation's order."""
@@ -368,6 +373,12 @@ class RegistryResults:
             conditions.append(_STRATUM.format(number))
             wanted[f"stratum{number}"] = _position(self.evaluation.stratifiers, name, "stratifier")
             wanted[f"value{number}"] = value
+        for number, (name, value) in enumerate(query.at_least.items()):
+            conditions.append(_AT_LEAST.format(number))
+            wanted[f"least_stratum{number}"] = _position(self.evaluation.stratifiers, name, "stratifier")
+            wanted[f"least{number}"] = value
+        for number, name in enumerate(query.rank):
+            wanted[f"rank{number}"] = _position(self.evaluation.stratifiers, name, "stratifier")
         if query.indicator is not None:
             wanted["position"] = _position(self.evaluation.indicators, query.indicator, "indicator")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
@@ -384,6 +395,11 @@ class RegistryResults:
             },
             strata=dict(zip(self.evaluation.stratifiers, cast("list[str | None]", strata), strict=True)),
         )
+
+
+def _ranked(query: ListQuery, order: str) -> str:
+    """What stands between gaps and what is due in the order of a page."""
+    return "".join(_RANK.format(number, order) for number in range(len(query.rank)))
 
 
 def _position(names: Sequence[str], name: str, kind: str) -> int:

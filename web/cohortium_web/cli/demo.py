@@ -61,7 +61,8 @@ from cohortium_web.demo_people import add_demo_people
 
 __all__ = ["add_to"]
 
-PACK = "cancer-care"
+CANCER_CARE = "cancer-care"
+PACKS = (CANCER_CARE, "multimorbidity-review")
 ACTOR = "demonstration"
 FEWEST = 1_000
 SMALLER_SHARE = 4
@@ -117,26 +118,35 @@ def _make_tenant(output: Output, place: Place, plan: DemoTenant, people: int) ->
         tenant = build_demo_tenant(place.database, place.key_encryption, plan, plan.practices_for(people))
         with place.database.tenant(tenant.id) as session:
             add_demo_people(session)
-            if PACK not in [row.pack for row in enabled_packs(session)]:
-                _enable(session)
+            enabled = [row.pack for row in enabled_packs(session)]
+            for pack in PACKS:
+                if pack not in enabled:
+                    _enable(session, pack)
     _load(output, place, plan, tenant, people)
     with place.database.tenant(tenant.id) as session:
         clear_demo_patients(session, RecordStore(place.settings.store_root, tenant.id), ACTOR)
-    if not _is_evaluated(place, tenant):
-        with output.step(f"{plan.icb}: evaluating {HISTORY_MONTHS} months") as report:
-            with place.database.tenant(tenant.id) as session:
-                found = definition_of(session, PACK)
-            request = request_of(found, history_days(INDEX_DATE), None, publish=True, actor=ACTOR)
-            transaction = publishing(found, partial(place.database.tenant, tenant.id))
-            done = evaluate_tenant(place.database, place.settings, tenant.id, request, report, transaction=transaction)
-        output.say(f"{plan.icb}: {done.members:,} people in the cancer care registry")
+    for pack in PACKS:
+        if not _is_evaluated(place, tenant, pack):
+            _evaluate(output, place, plan, tenant, pack)
 
 
-def _enable(session: Session) -> None:
-    enable_pack(session, PACK, by=ACTOR)
+def _evaluate(output: Output, place: Place, plan: DemoTenant, tenant: Tenant, pack: str) -> None:
+    with output.step(f"{plan.icb}: evaluating {HISTORY_MONTHS} months of {pack}") as report:
+        with place.database.tenant(tenant.id) as session:
+            found = definition_of(session, pack)
+        request = request_of(found, history_days(INDEX_DATE), None, publish=True, actor=ACTOR)
+        transaction = publishing(found, partial(place.database.tenant, tenant.id))
+        done = evaluate_tenant(place.database, place.settings, tenant.id, request, report, transaction=transaction)
+    output.say(f"{plan.icb}: {done.members:,} people in the {pack} registry")
+
+
+def _enable(session: Session, pack: str) -> None:
+    enable_pack(session, pack, by=ACTOR)
+    if pack != CANCER_CARE:
+        return
     add_local_code(
         session,
-        PACK,
+        pack,
         SUPPORT_DISCUSSED,
         LOCAL_CODE,
         "Cancer support discussed (local code of this demonstration)",
@@ -192,7 +202,7 @@ def _load_one(  # noqa: PLR0913, PLR0917 - a load names all that it stands on
     output.say(f"{tenant.name}: {kept:,} rows loaded, {rejected:,} left out, {result.seconds:.1f} s")
 
 
-def _is_evaluated(place: Place, tenant: Tenant) -> bool:
+def _is_evaluated(place: Place, tenant: Tenant, pack: str) -> bool:
     """Tell whether the newest snapshot was evaluated by the definition as the tenant runs it now."""
     reader = ResultReader(threads=1)
     store = ResultStore(place.settings.store_root, tenant.id)
@@ -200,8 +210,8 @@ def _is_evaluated(place: Place, tenant: Tenant) -> bool:
         with place.database.tenant(tenant.id) as session:
             snapshot = snapshot_current(session)
             practices = {state.practice for state in sources(session, snapshot)}
-            evaluation = RegistryResults(session, reader, store, PACK, practices).evaluation
-            found = definition_of(session, PACK)
+            evaluation = RegistryResults(session, reader, store, pack, practices).evaluation
+            found = definition_of(session, pack)
     except NotFound:
         return False
     finally:

@@ -28,7 +28,7 @@ from cohortium_web.pages.patient.views import Banner
 from cohortium_web.pages.references import PatientReferences
 from cohortium_web.pages.registry.opened import OpenedRegistry, open_practices, open_registry
 
-__all__ = ["OpenedPatient", "open_patient"]
+__all__ = ["OpenedPatient", "open_elsewhere", "open_patient"]
 
 _NEXT_OF_KIN = "N"
 
@@ -127,6 +127,28 @@ def open_patient(asking: Asking, pack: str, reference: str) -> OpenedPatient:
     except (NotFound, Refused):
         registry, row, results = _outside_reach(asking, pack, patient_id)
     return OpenedPatient(registry, row, results, f"/registries/{pack}/patients/{reference}/")
+
+
+def open_elsewhere(patient: OpenedPatient) -> Sequence[OpenedPatient]:
+    """The same patient in each other registry that this person may see them in. One opened by break-glass was opened in
+    one registry.
+    """
+    asking = patient.registry.asking
+    if patient.opened_until is not None:
+        return ()
+    reference = PatientReferences(asking.keys).write(patient.row.patient_id)
+    found = []
+    for pack in sorted(asking.registries):
+        if pack == patient.registry.id:
+            continue
+        try:
+            registry = open_registry(asking, pack)
+            with asking.timed("results"):
+                row, results = registry.results.patient(patient.row.patient_id)
+        except NotFound:
+            continue
+        found.append(OpenedPatient(registry, row, results, f"/registries/{pack}/patients/{reference}/"))
+    return found
 
 
 def _outside_reach(asking: Asking, pack: str, patient_id: int) -> tuple[OpenedRegistry, ListRow, Sequence[Result]]:

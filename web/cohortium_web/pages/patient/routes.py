@@ -10,8 +10,8 @@ from starlette.responses import Response
 from cohortium_auth.policy import Action
 from cohortium_platform.errors import BadInput
 from cohortium_web.asking import Asking
-from cohortium_web.pages.patient.measures import measure_groups
-from cohortium_web.pages.patient.opened import OpenedPatient, open_patient
+from cohortium_web.pages.patient.measures import measure_set
+from cohortium_web.pages.patient.opened import OpenedPatient, open_elsewhere, open_patient
 from cohortium_web.pages.patient.timeline import timeline, timeline_groups
 from cohortium_web.pages.patient.why import explain_measure
 from cohortium_web.requiring import requires
@@ -27,13 +27,17 @@ Viewing = Annotated[Asking, requires(Action.VIEW_PATIENT)]
 def show_patient(asking: Viewing, pack: str, reference: str) -> Response:
     """The patient's banner and measure table."""
     patient = open_patient(asking, pack, reference)
-    patient.record_view("measures")
+    elsewhere = open_elsewhere(patient)
+    others = [each.registry.id for each in elsewhere]
+    patient.record_view("measures", **({"also": others} if others else {}))
+    measures = measure_set(patient, elsewhere)
     return asking.page(
         "patient/measures.html",
         **patient_head(patient, "measures"),
-        gaps=patient.row.gaps,
-        due=patient.row.due,
-        groups=measure_groups(patient),
+        gaps=measures.gaps,
+        due=measures.due,
+        groups=measures.groups,
+        elsewhere=[(each.registry.title, each.path) for each in elsewhere],
     )
 
 

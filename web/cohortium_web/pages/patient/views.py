@@ -9,6 +9,7 @@ from datetime import date
 from cohortium_web.words import StatusLook
 
 __all__ = [
+    "AlsoAsked",
     "Banner",
     "DecidingEntry",
     "MeasureGroup",
@@ -38,8 +39,20 @@ class Banner:
 
 
 @dataclass(frozen=True, slots=True)
+class AlsoAsked:
+    """The same measure as another registry of the patient asks for it."""
+
+    registry: str
+    title: str
+    look: StatusLook
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureRow:
-    """One measure. `due` is `Now`, a day or what stands for none; `source` is empty for the practice's own entries."""
+    """One measure. `due` is `Now`, a day or what stands for none; `source` is empty for the practice's own entries;
+    `registry` and `also` say who asks, where more than one registry does. `name` is unlike any other of the page.
+    """
 
     name: str
     title: str
@@ -50,6 +63,8 @@ class MeasureRow:
     day: date | None
     source: str
     why: str
+    registry: str = ""
+    also: Sequence[AlsoAsked] = ()
 
 
 @dataclass(frozen=True, slots=True)

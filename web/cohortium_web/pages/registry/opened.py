@@ -28,6 +28,7 @@ _TABS = (
     ("Patients", ""), ("Tiles", "tiles/"), ("Measures", "measures/"), ("Rates", "rates/"), ("Outreach", "outreach/"),
 )  # fmt: skip
 _RECONCILIATION = ("Reconciliation", "reconciliation/")
+_APPOINTMENTS = ("Appointments", "appointments/")
 _FILTERED = frozenset({"", "tiles/"})
 """The tabs that show who fits the filters: going from one to the other keeps them."""
 
@@ -85,7 +86,8 @@ class OpenedRegistry:
         """The ways to look at it, those that take filters with the filters that are set."""
         has_reference = any(cohort.reference is not None for cohort in self.registered.definition.cohorts)
         kept = "" if filters is None else filters.on_page(1).at("")
-        tabs = (*_TABS, _RECONCILIATION) if has_reference else _TABS
+        has_reviews = any(stratifier.name == "reviews-needed" for stratifier in self.registered.definition.stratifiers)
+        tabs = (*_TABS, *[_APPOINTMENTS][: int(has_reviews)], *[_RECONCILIATION][: int(has_reference)])
         return [
             Tab(title, self.path + where + (kept if where in _FILTERED else ""), where == current)
             for title, where in tabs

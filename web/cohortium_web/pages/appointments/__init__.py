@@ -1,0 +1,1 @@
+"""The worklist of combined appointments: whose reviews are due, and what one long appointment would save."""
