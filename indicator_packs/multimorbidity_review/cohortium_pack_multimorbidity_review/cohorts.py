@@ -95,6 +95,8 @@ def _category(title: str, *conditions: Condition, lists: Mapping[str, Sequence[s
     present = [condition.present for condition in conditions] + [frame.exists for frame in frames]
     since = [condition.since for condition in conditions] + [frame.earliest().date for frame in frames]
     first, *rest = since
+    if not rest:
+        return _named_category(title, present[0], first)
     return _named_category(title, any_of(*present), minimum_of(first, *rest))
 
 

@@ -77,23 +77,22 @@ def coded_refusal(category: str) -> Adjustment:
     return adjustment("declined", "Test declined in the last 12 months", _coded(f"any|{category}"))
 
 
-def _no_response(condition: str, answered: DateSeries) -> BoolSeries:
-    """Two invitations of the QOF year, at least 7 days apart, with no review since the first of them."""
+def _no_response(condition: str) -> BoolSeries:
+    """Two invitations of the QOF year, at least 7 days apart. A review since the first of them would be of the last 12
+    months, and met is tested first.
+    """
     invitations = (
         events(_ADJUSTMENTS).where_category(f"{condition}|invitation").on_or_after(season_start(index_date, 4, 1))
     )
     first = invitations.earliest()
-    again = invitations.on_or_after(first.date + days(7)).exists
-    return again & (answered.is_missing | (answered < first.date))
+    return invitations.on_or_after(first.date + days(7)).exists
 
 
-def qof_adjustments(
-    condition: str, *, since: DateSeries, answered: DateSeries, found: Collection[str]
-) -> list[Adjustment]:
+def qof_adjustments(condition: str, *, since: DateSeries, found: Collection[str]) -> list[Adjustment]:
     """Give the adjustments of a condition's review in the order in which QOF tests them.
 
-    `since`: when the condition was diagnosed; `answered`: the latest review, which answers invitations; `found`: the
-    kinds of codes that the list has for the condition (unsuitable, dissent, invitation).
+    `since`: when the condition was diagnosed; `found`: the kinds of codes that the list has for the condition
+    (unsuitable, dissent, invitation).
     """
     made = {
         "unsuitable": adjustment(
@@ -103,7 +102,7 @@ def qof_adjustments(
         "invitation": adjustment(
             "no-response",
             "Invited twice in the QOF year, at least 7 days apart, without an answer",
-            _no_response(condition, answered),
+            _no_response(condition),
         ),
     }
     return [*(item for kind, item in made.items() if kind in found), *recently(since)]

@@ -56,7 +56,6 @@ def _indicator(review: Review) -> Made:
         adjustments=qof_adjustments(
             condition.name,
             since=condition.since,
-            answered=latest.date,
             found=CODES.get(condition.name, ALL),
         ),
         source="QOF; North Central London long-term conditions service",

@@ -5,6 +5,7 @@ may see what (auth), and names (`identities`).
 
 A process keeps one `ResultReader`; each thread works on a cursor of its own.
 """
+# Longer than 400 lines because what is asked of the files stands in one place, queries beside what they answer.
 
 from __future__ import annotations
 
