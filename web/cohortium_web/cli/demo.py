@@ -157,7 +157,7 @@ def _enable(session: Session, pack: str) -> None:
     for codelist, category, code, term in TEMPLATE_CODES:
         add_local_code(
             session,
-            PACK,
+            pack,
             codelist,
             code,
             f"{term} (local code of this demonstration)",
