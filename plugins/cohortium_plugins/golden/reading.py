@@ -16,7 +16,7 @@ from cohortium_plugins.golden.expecting import NONE, read_member, read_result
 from cohortium_plugins.golden.rows import TABLE_KEYS, Complaint, read_code, read_rows
 from cohortium_plugins.model.definition import Code
 from cohortium_plugins.model.nodes import TABLES
-from cohortium_plugins.model.values import Scalar
+from cohortium_plugins.model.values import Duration, Scalar, Unit
 from cohortium_plugins.record import Record, Row
 
 __all__ = ["SHARED", "GoldenFile", "read_file", "read_files"]
@@ -246,12 +246,24 @@ class _Writer:
 
     def binding(self, merged: Table) -> Binding:
         """Give the tenant's choices."""
+        chosen = cast("dict[str, object]", merged.get("parameters", {}))
         local = cast("dict[str, list[object]]", merged.get("local_codes", {}))
         return Binding(
-            parameters=tuple(sorted(cast("dict[str, Scalar]", merged.get("parameters", {})).items())),
+            parameters=tuple((name, self.choice(said)) for name, said in sorted(chosen.items())),
             local_codes=tuple((name, tuple(self.local_code(item) for item in local[name])) for name in sorted(local)),
             without_codes=tuple(sorted(cast("list[str]", merged.get("without_codes", [])))),
         )
+
+    def choice(self, said: object) -> Scalar:
+        """Read what a tenant chose: a value, or a length of time as { months = 15 }."""
+        match said:
+            case bool() | int() | float() | str() | dt.date():
+                return said
+            case {**length} if len(length) == 1:
+                unit, count = next(iter(length.items()))
+                if str(unit) in list(Unit) and isinstance(count, int) and not isinstance(count, bool):
+                    return Duration(count, Unit(str(unit)))
+        raise self.complain("a choice is no value.", "Write a value, or a length of time as { months = 15 }.")
 
     def local_code(self, item: object) -> Code:
         """Read a code of a tenant's own: a word or identifier, or a table with its category."""

@@ -129,6 +129,11 @@ def _extreme(node: nodes.Extreme) -> None:
     _need(node.operands[0].type in (DATE, NUMBER), "such values have no order")
 
 
+def _nth(node: nodes.NthEarliest) -> None:
+    _all((node.number,), NUMBER)
+    _all(node.operands, DATE)
+
+
 _RULES: Mapping[type[nodes.Node], Callable[..., None]] = {
     nodes.Rows: _rows,
     nodes.Filter: lambda node: _all((node.condition,), BOOL),
@@ -160,6 +165,9 @@ _RULES: Mapping[type[nodes.Node], Callable[..., None]] = {
     nodes.Extreme: _extreme,
     nodes.Coalesce: lambda node: _alike(node.operands),
     nodes.CountTrue: lambda node: _all(node.operands, BOOL),
+    nodes.NthEarliest: _nth,
+    nodes.HasCodes: lambda _node: None,
+    nodes.Named: lambda node: _need(len(node.title) <= 200, "its name is too long"),  # noqa: PLR2004 - a heading
 }
 """What each kind of node asks of its fields; their kinds of node are `serialise`'s to see to."""
 
