@@ -65,6 +65,14 @@ def test_every_policy_says_in_words_what_it_does() -> None:
     assert len({policy.id for policy in read_policies().policies}) == len(read_policies().policies)
 
 
+def test_no_policy_speaks_of_a_practice_a_person_or_an_organisation_by_name() -> None:
+    """Practices of which the same is known are asked about once: they must get the same answer."""
+    texts = [each.read_text() for each in (files("cohortium_auth.policy") / "policies").iterdir()]
+    assert len(texts) > 5
+    for named in ("Practice::", "Person::", "Organisation::"):
+        assert not any(named in text for text in texts)
+
+
 PRACTICE = "Y00001"
 LIVE_NEAR = (
     OrganisationType.PRACTICE,
