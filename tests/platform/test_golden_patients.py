@@ -69,8 +69,8 @@ def moved(case, records, kinds):
 
 
 @pytest.mark.xdist_group("spark")
-@pytest.mark.parametrize("pack", installed_packs().values(), ids=list(installed_packs()))
-def test_golden_patients_on_spark(pack, spark_engine):
+def test_golden_patients_on_spark(spark_engine):
+    pack = installed_packs()["cancer-care"]  # those of the multimorbidity review take Spark too long for every run
     found, tried = [], set()
     for cases in together(pack):
         for some in runs(cases):

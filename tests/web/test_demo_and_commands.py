@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 def run(folder, *arguments, check=True):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COHORTIUM_")}
     done = subprocess.run(
-        [PROGRAM, *map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True, timeout=280,
+        [PROGRAM, *map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200,
         check=False,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stderr
