@@ -31,7 +31,7 @@ LOCAL_CODE = 9_000_001
 SNOMED CT identifier, and cannot be taken for one."""
 
 TEMPLATE_CODES = (
-    ("what-matters-to-you", None, 9_000_002, "What matters to the person discussed"),
+    ("what-matters-to-you", None, 9_000_008, "What matters to the person discussed"),
     ("cancer-concern", "physical", 9_000_003, "Physical concern raised"),
     ("cancer-concern", "psychological", 9_000_004, "Psychological concern raised"),
     ("cancer-concern", "social", 9_000_005, "Family or social concern raised"),
