@@ -34,9 +34,11 @@ from cohortium_plugins.language import (
     count_true,
     entry_date,
     events,
+    has_codes,
     index_date,
     medications,
     months,
+    named,
     otherwise,
     patient,
     value,
@@ -82,14 +84,26 @@ def answer(rules, records, folder, *, practices=("Y1",), days=(TODAY,), kind=Kin
 # --- nothing is left out ----------------------------------------------------------------------------------------------
 
 
+FOLDED_AWAY = {nodes.HasCodes, nodes.Named}
+"""Kinds that a plan has no more: there is what they stand for."""
+
+
 def test_every_kind_of_node_has_a_method_and_a_meaning():
     kinds = set(NODE_TYPES.values()) - {nodes.ParameterValue}  # a constant by the time that anything is evaluated
     series = {kind for kind in kinds if issubclass(kind, nodes.Series)}
-    folded_away = {nodes.HasCodes, nodes.Named}  # the plan has what they stand for in their place
-    assert set(duckdb_series.SERIES_METHODS) == series - folded_away
+    assert set(duckdb_series.SERIES_METHODS) == series - FOLDED_AWAY
     assert set(interpreter._MEANINGS) | {nodes.RowValue} == series
     assert set(duckdb_frames.FRAME_METHODS) == {kind for kind in kinds if issubclass(kind, nodes.Frame)}
     assert set(duckdb_frames.PICK_METHODS) == set(nodes.How)
+
+
+def test_a_plan_has_what_names_and_lists_with_codes_stand_for():
+    has = Indicator("has", title="", cohort=people, met=named("a review", has_codes("review")) & patient.age.is_known,
+                    source="x")  # fmt: skip
+    plan = make_plan(definition(has))
+    kinds = {type(node) for node in nodes.walk(*plan.rules.roots())}
+    assert kinds & FOLDED_AWAY == set()
+    assert {type(node) for node in nodes.walk(*plan.definition.roots())} >= FOLDED_AWAY
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------

@@ -77,8 +77,8 @@ def test_generated_rows_stay_until_the_day_foreseen(definition, seed, day, folde
 def test_golden_patients_stay_until_the_day_foreseen(folder):
     for pack in installed_packs().values():
         cases = [case for file in read_files(pack.golden) for case in file.cases if case.results]
-        found = [
-            assert_sound(case.binding.apply(pack.definition), [case.record], case.index_date, folder, 1)
-            for case in cases[:: len(cases) // 5]
-        ]  # of one patient something comes into view tomorrow
-        assert sum(lasting for lasting, _ in found) > sum(rows for _, rows in found) / 2
+        for case in cases[:: len(cases) // 5]:
+            definition = case.binding.apply(pack.definition)
+            lasting, rows = assert_sound(definition, [case.record], case.index_date, folder, 1)
+            coming = any(row.date > case.index_date for some in case.record.rows.values() for row in some)
+            assert lasting > rows / 2 or coming, "only what is recorded for a day to come may change most rows soon"
