@@ -111,7 +111,7 @@ def _chart(indicator: Indicator, months: Sequence[Month]) -> LineChart:
         description=f"{indicator.title}: percent met from {day(first.index_date)} to {day(last.index_date)}",
         labels=[f"{month.index_date:%b %y}" for month in months],
         lines=[
-            Line("Rate", [_percent(month.rate.rate) for month in months]),
+            Line("QOF rate", [_percent(month.rate.rate) for month in months]),
             Line("Closed windows only", [_percent(month.rate.closed_windows) for month in months], dashed=True),
         ],
     )
