@@ -9,12 +9,23 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import product
+from random import Random
 
 import pytest
 
-from cohortium_platform.errors import BadSettings
+from cohortium_platform.errors import BadInput, BadSettings
 from cohortium_platform.results import Count
-from cohortium_platform.statistics import STRICT, Month, Publication, Published, SuppressionPolicy, rate_of, split
+from cohortium_platform.statistics import (
+    POLICIES,
+    STRICT,
+    Month,
+    Publication,
+    Published,
+    SuppressionPolicy,
+    policy_of,
+    rate_of,
+    split,
+)
 from cohortium_plugins.model import Status
 
 DAY = dt.date(2025, 11, 30)
@@ -22,11 +33,11 @@ PLACE = {"A": ("I", "L", "U1", "A"), "B": ("I", "L", "U1", "B"), "C": ("I", "L",
 
 
 def published(**counts: int) -> Publication:
-    return Publication(counts, {name: PLACE[name] for name in counts})
+    return Publication(counts, {name: PLACE[name] for name in counts}, STRICT)
 
 
 def month(status: Status = Status.MET, **counts: int) -> Month:
-    return Month([Count(name, "i", DAY, status, None, many) for name, many in counts.items()], PLACE)
+    return Month([Count(name, "i", DAY, status, None, many) for name, many in counts.items()], PLACE, STRICT)
 
 
 @pytest.mark.parametrize(("people", "shown"), [(8, "10"), (12, "10"), (13, "15"), (17, "15"), (1237, "1,235")])
@@ -55,7 +66,7 @@ def test_a_policy_whose_smallest_figures_say_more_is_refused(threshold: int, bas
 
 
 def test_another_policy_says_its_own_threshold() -> None:
-    made = Publication({"A": 2}, {"A": PLACE["A"]}, policy=SuppressionPolicy(2, 5))
+    made = Publication({"A": 2}, {"A": PLACE["A"]}, SuppressionPolicy(2, 5))
     assert made.figure({"A"}).text == "fewer than 3"
 
 
@@ -81,7 +92,7 @@ def test_no_sum_of_hidden_practices_says_that_all_are_as_large_as_can_be() -> No
 
 
 def test_nought_is_shown_only_where_there_is_nobody() -> None:
-    made = Month([Count("A", "i", DAY, Status.MET, None, 40)], PLACE)
+    made = Month([Count("A", "i", DAY, Status.MET, None, 40)], PLACE, STRICT)
     assert made.figures({"B"}).by_status[Status.MET] == Published(0)
     assert made.figures({"A"}).by_status[Status.OVERDUE].value is None, "all of them met would be said of each"
 
@@ -122,7 +133,9 @@ def test_whoever_knows_the_rules_cannot_narrow_a_hidden_practice(paths: Mapping[
     """All worlds that would publish the same: a hidden count is any of 0 to 7 in them."""
     by_answer: dict[object, list[Sequence[int]]] = defaultdict(list)
     for counts in product(range(end), repeat=len(paths)):
-        made = Publication(dict(zip(paths, counts, strict=True)), {name: tuple(path) for name, path in paths.items()})
+        made = Publication(
+            dict(zip(paths, counts, strict=True)), {name: tuple(path) for name, path in paths.items()}, STRICT
+        )
         by_answer[frozenset((part.practices, part.value) for part in made.parts)].append(counts)
     for answer, worlds in by_answer.items():
         shown = {frozenset(practices) for practices, _ in answer}
@@ -140,7 +153,9 @@ def test_whoever_knows_the_rules_and_the_exact_total_cannot_pin_down_a_hidden_st
         if sum(counts) <= STRICT.threshold:
             continue
         cells = {("A", Status.MET, (name,)): many for name, many in zip(names, counts, strict=True)}
-        made = split(Month([Count("A", "i", DAY, Status.MET, None, sum(counts))], {"A": PLACE["A"]}), cells, [names])
+        made = split(
+            Month([Count("A", "i", DAY, Status.MET, None, sum(counts))], {"A": PLACE["A"]}, STRICT), cells, [names]
+        )
         shown = tuple(
             many if made.figures({"A"}, (name,)).by_status[Status.MET].value is not None else None
             for name, many in zip(names, counts, strict=True)
@@ -187,7 +202,7 @@ def test_one_practice_with_a_small_stratum_hides_the_next_smallest_practice_with
     paths = {practice: ("I", "L", "U1", practice) for practice in counts}
     totals = [Count(practice, "i", DAY, Status.MET, None, sum(found.values())) for practice, found in counts.items()]
     cells = {(practice, Status.MET, (sex,)): n for practice, found in counts.items() for sex, n in found.items()}
-    made = split(Month(totals, paths), cells, [["f", "m"]])
+    made = split(Month(totals, paths, STRICT), cells, [["f", "m"]])
     assert [met(made, practice, "f") for practice in "ABC"] == [40, None, None]
     assert met(made, "ABC", "f") == 90
     assert met(made, "ABC", "m") == 40 + 20
@@ -199,3 +214,61 @@ def test_a_pair_of_stratifiers_is_shown_only_where_every_figure_is() -> None:
     assert split(month(A=40), full, values).figures("A", ("f", "old")).by_status[Status.MET].value == 10
     full["A", Status.MET, ("f", "old")] = 7
     assert split(month(A=37), full, values).figures("A", ("m", "old")).by_status[Status.MET].value is None
+
+
+COARSER = [policy for policy in POLICIES.values() if policy != STRICT]
+
+
+def test_a_tenant_chooses_from_a_closed_set() -> None:
+    assert [policy_of(name) for name in POLICIES] == list(POLICIES.values())
+    with pytest.raises(BadInput):
+        policy_of("nearest-10")
+
+
+@pytest.mark.parametrize("policy", COARSER)
+def test_no_figure_of_another_policy_says_more_than_the_strict_one(policy: SuppressionPolicy) -> None:
+    """Each is the strict one's figure rounded again: together they say what the strict one says."""
+    assert all(policy.rounded(people) == policy.rounded(STRICT.rounded(people)) for people in range(100_000))
+    values = [["f", "m", ""], ["old", "young"]]
+    shown = 0
+    for seed in range(200):
+        chance = Random(seed)  # noqa: S311 - people, not secrets
+        paths = {f"P{n}": ("I", f"L{n % 2}", f"U{n % 4}", f"P{n}") for n in range(8)}
+        many = chance.choice([2, 10, 40])
+        cells = {(p, Status.MET, key): int(chance.expovariate(1 / many)) for p in paths for key in product(*values)}
+        counts = [Count(p, "i", DAY, Status.MET, None, people) for (p, *_), people in cells.items()]
+        strict, other = (Month(counts, paths, each) for each in (STRICT, policy))
+        for before, after in zip(strict.publications.values(), other.publications.values(), strict=True):
+            assert after.rests == before.rests
+            assert [(p.practices, p.capped, p.value) for p in after.parts] == [
+                (p.practices, p.capped, policy.rounded(p.value)) for p in before.parts
+            ]
+        before, after = (split(each, cells, values).splits[Status.MET] for each in (strict, other))
+        assert after.classes == before.classes
+        assert list(after.blocks) == [
+            (practices, {key: policy.rounded(value) for key, value in figures.items()})
+            for practices, figures in before.blocks
+        ]
+        shown += len(before.blocks)
+    assert shown > 100
+
+
+@pytest.mark.parametrize(("policy", "largest"), [(SuppressionPolicy(12, 5), 12), (SuppressionPolicy(14, 10), 14)])
+def test_another_threshold_beside_the_strict_one_pins_counts_down(policy: SuppressionPolicy, largest: int) -> None:
+    """Why no such policy is offered: three practices of 7 and one that only the strict policy shows."""
+    paths = {name: ("I", "L", "U1", name) for name in "ABCD"}
+
+    def shown(counts: Sequence[int], *policies: SuppressionPolicy) -> object:
+        made = [Publication(dict(zip(paths, counts, strict=True)), paths, each) for each in policies]
+        return [{(part.practices, part.value) for part in each.parts} for each in made]
+
+    true = (7, 7, 7, largest)
+    worlds = [(*three, one) for three in product(range(8), repeat=3) for one in range(8, 30)]
+
+    def fitting(*policies: SuppressionPolicy) -> list[Sequence[int]]:
+        answer = shown(true, *policies)
+        return [world for world in worlds if shown(world, *policies) == answer]
+
+    assert fitting(STRICT, policy) == [true]
+    assert fitting(STRICT, *COARSER) == fitting(STRICT)
+    assert {world[0] for world in fitting(STRICT)} == set(range(8))

@@ -18,7 +18,7 @@ import highspy
 import pytest
 
 from cohortium_platform.results import Count
-from cohortium_platform.statistics import STRICT, Month, Publication, split
+from cohortium_platform.statistics import POLICIES, STRICT, Month, Publication, SuppressionPolicy, split
 from cohortium_plugins.model import Status
 
 SITES, AGES, SEXES = ("breast", "lung", ""), ("young", "old"), ("f", "m")
@@ -47,10 +47,13 @@ class Attacker:
     def know(self, names: Collection[object], low: int, high: int) -> None:
         self.solver.addConstr(low <= self._sum(names) <= high)
 
-    def know_published(self, names: Collection[object], value: int, *, most: int | None = None) -> None:
+    def know_published(
+        self, names: Collection[object], value: int, policy: SuppressionPolicy, *, most: int | None = None
+    ) -> None:
         """A rounded figure; `most` when it may stand for anything up to that."""
-        low = max(value - 2, 8) if value else 0
-        self.know(names, low, (value + 2 if value else 0) if most is None else most)
+        half = policy.base // 2
+        low = max(value - half, policy.threshold + 1) if value else 0
+        self.know(names, low, (value + half if value else 0) if most is None else most)
 
     def width(self, names: Collection[object], enough: int) -> int:
         """By how much the number of them can differ between two worlds that fit; not looked for beyond `enough`."""
@@ -105,8 +108,9 @@ def know_parts(attacker: Attacker, publication: Publication, people_of: Mapping[
         single = len(part.practices) == 1
         if single:
             hidden -= part.practices
-        near_cap = not single and part.value + 2 >= 7 * (len(part.practices) - 1)
-        attacker.know_published(names, part.value, most=7 * len(part.practices) if near_cap else None)
+        near_cap = not single and part.value + publication.policy.base // 2 >= 7 * (len(part.practices) - 1)
+        most = 7 * len(part.practices) if near_cap else None
+        attacker.know_published(names, part.value, publication.policy, most=most)
     for practice in hidden:
         attacker.know(people_of[practice], 0, 7)
     for practices, most in publication.rests:
@@ -149,11 +153,11 @@ class Outcome:
     shown: int = 0
 
 
-def attack(seed: int, status: Status, outcome: Outcome) -> None:
+def attack(seed: int, status: Status, policy: SuppressionPolicy, outcome: Outcome) -> None:
     paths, people = population(seed, status)
     attacker = Attacker(people)
     of_practice = {practice: [name for name in people if name[0] == practice] for practice in paths}
-    month = Month(counts_of(people, status), paths)
+    month = Month(counts_of(people, status), paths, policy)
     publication = month.publications[status]
     hidden = know_parts(attacker, publication, of_practice)
     open_cells = []
@@ -165,7 +169,7 @@ def attack(seed: int, status: Status, outcome: Outcome) -> None:
             for group, value in figures.items():
                 names = [n for key in product(*group) for p in practices for n in found[p, key]]
                 assert sum(people[name] for name in names) > STRICT.threshold
-                attacker.know_published(names, value)
+                attacker.know_published(names, value, policy)
         for inside in nodes(paths):
             for key, names in cells_of(found, inside, axes):
                 figure = made.figure(inside, key)
@@ -179,11 +183,12 @@ def attack(seed: int, status: Status, outcome: Outcome) -> None:
     outcome.strata += [attacker.width(names, 7) for names in open_cells]
 
 
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 @pytest.mark.parametrize("status", [MET, OVERDUE, EXCLUDED])
-def test_no_hidden_count_can_be_pinned_down(status: Status) -> None:
+def test_no_hidden_count_can_be_pinned_down(status: Status, policy: SuppressionPolicy) -> None:
     outcome = Outcome()
     for seed in SEEDS:
-        attack(seed, status, outcome)
+        attack(seed, status, policy, outcome)
     assert set(outcome.practices) <= {7}, "a hidden practice may have any count from 0 to 7"
     assert min(outcome.strata) >= 2, "any other hidden count may be at least three numbers"
     assert status is EXCLUDED or outcome.shown
@@ -208,7 +213,7 @@ def broken(seed: int, status: Status) -> int:
                     attacker.know(names, 1, 7)
                     open_cells.append(names)
                 else:
-                    attacker.know_published(names, value)
+                    attacker.know_published(names, value, STRICT)
     return sum(attacker.width(names, 1) == 0 for names in open_cells)
 
 
@@ -231,7 +236,7 @@ def test_a_preview_beside_the_tables_before_and_after_pins_nothing_down(seed: in
         attacker.solver.addConstr(was + came - went - now == 0)
         attacker.solver.addConstr(went - was <= 0)
     for kind, counts in (("before", before), ("joined", joined), ("left", left), ("after", after)):
-        publication = Publication(counts, paths)
+        publication = Publication(counts, paths, STRICT)
         hidden = know_parts(attacker, publication, {practice: [(kind, practice)] for practice in paths})
         counts_hidden = [(kind, practice) for practice in sorted(hidden)]
         attacker.hidden += counts_hidden
@@ -280,7 +285,7 @@ def know_measure(attacker: Attacker, who: TwoMeasures, measure: str) -> Iterator
     for name, many in who.people.items():
         key = (name[0], name[place], (name[3],))
         cells[key] = cells.get(key, 0) + many
-    month = Month(counts, who.paths)
+    month = Month(counts, who.paths, STRICT)
     made = split(month, cells, [SITES])
     for status in STATUSES:
         own = {p: who.names(practice=[p], **{measure: [status]}) for p in who.paths}
@@ -289,7 +294,8 @@ def know_measure(attacker: Attacker, who: TwoMeasures, measure: str) -> Iterator
         by_site = made.splits[status]
         for practices, figures in by_site.blocks:
             for group, value in figures.items():
-                attacker.know_published(who.names(practice=practices, site=group[0], **{measure: [status]}), value)
+                names = who.names(practice=practices, site=group[0], **{measure: [status]})
+                attacker.know_published(names, value, STRICT)
         for inside in nodes(who.paths):
             for site in SITES:
                 names = who.names(practice=inside, site=[site], **{measure: [status]})
@@ -317,3 +323,99 @@ def test_the_tables_of_two_measures_pin_no_hidden_count_down(seed: int) -> None:
     assert found["practice"]
     assert found["site"]
     assert min(*found["practice"], *found["site"]) >= 2, "every hidden count may be at least three numbers"
+
+
+NOBODY = ""
+"""Whom the measure does not concern: published nowhere."""
+Change = tuple[str, str, str, str]
+"""What is unknown of someone: practice, site, status now, status under the version that is previewed."""
+CHANGE_SEEDS = (0, 1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Two months' tables and the preview between them, about the same people."""
+
+    paths: Mapping[str, tuple[str, ...]]
+    people: Mapping[Change, int]
+
+    def names(self, **wanted: Collection[object]) -> list[Change]:
+        """Those of some practices, sites and statuses."""
+        places = ("practice", "site", "before", "after")
+        return [n for n in self.people if all(n[places.index(part)] in value for part, value in wanted.items())]
+
+    def count(self, names: Collection[Change]) -> int:
+        return sum(self.people[name] for name in names)
+
+
+def changes(seed: int) -> Changes:
+    """Most people stay what they are; few join, leave or change."""
+    paths, _ = population(seed, MET)
+    chance = random.Random(seed)  # noqa: S311 - people, not secrets
+    statuses = (MET, OVERDUE, NOBODY)
+    people: dict[Change, int] = dict.fromkeys(product(paths, SITES, statuses, statuses), 0)
+    for practice in paths:
+        sites = [chance.random() ** 4 for _ in SITES]
+        before, moving = [chance.random() for _ in statuses], chance.choice([0.05, 0.2, 0.5])
+        for _ in range(int(chance.choice([10, 20, 40, 80, 160]))):
+            was = chance.choices(statuses, before)[0]
+            now = chance.choice(statuses) if chance.random() < moving else was
+            people[practice, chance.choices(SITES, sites)[0], was, now] += 1
+    return Changes(paths, people)
+
+
+def know_month(attacker: Attacker, who: Changes, when: str, policy: SuppressionPolicy) -> Iterator[list[Change]]:
+    """Tell the tables of a month, by organisation and by site; gives each hidden count."""
+    place = 2 if when == "before" else 3
+    concerned = [(n, many) for n, many in who.people.items() if n[place] != NOBODY]
+    counts = [Count(n[0], "i", DAY, n[place], None, many) for n, many in concerned]
+    cells: dict[tuple[str, Status, tuple[str, ...]], int] = {}
+    for name, many in concerned:
+        key = (name[0], name[place], (name[1],))
+        cells[key] = cells.get(key, 0) + many
+    month = Month(counts, who.paths, policy)
+    made = split(month, cells, [SITES])
+    for status in (MET, OVERDUE):
+        own = {p: who.names(practice=[p], **{when: [status]}) for p in who.paths}
+        publication = month.publications[status]
+        for practice in know_parts(attacker, publication, own) - publication.nobody:
+            yield own[practice]
+        for practices, figures in made.splits[status].blocks:
+            for group, value in figures.items():
+                names = who.names(practice=practices, site=group[0], **{when: [status]})
+                attacker.know_published(names, value, policy)
+        for inside, site in product(nodes(who.paths), SITES):
+            names = who.names(practice=inside, site=[site], **{when: [status]})
+            figure = made.splits[status].figure(inside, (site,))
+            if figure.value is None:
+                yield names
+            elif figure.value == 0:
+                attacker.know(names, 0, 0)
+
+
+def know_preview(attacker: Attacker, who: Changes, policy: SuppressionPolicy) -> Iterator[list[Change]]:
+    """Tell how many change from which status to which; gives each hidden count."""
+    for was, now in product((MET, OVERDUE, NOBODY), repeat=2):
+        if was == now:
+            continue
+        own = {p: who.names(practice=[p], before=[was], after=[now]) for p in who.paths}
+        publication = Publication({p: who.count(names) for p, names in own.items()}, who.paths, policy)
+        for practice in know_parts(attacker, publication, own):
+            yield own[practice]
+
+
+@pytest.mark.parametrize("policies", [["nearest-5"], ["nearest-15"], list(POLICIES)], ids=str)
+@pytest.mark.parametrize("seed", CHANGE_SEEDS)
+def test_two_months_by_group_and_the_preview_between_them_pin_no_hidden_count_down(
+    seed: int, policies: Sequence[str]
+) -> None:
+    """All of it at once, and under both policies of a tenant that chose another one in between."""
+    who = changes(seed)
+    attacker = Attacker(who.people)
+    hidden: list[list[Change]] = []
+    for policy in (POLICIES[name] for name in policies):
+        for when in ("before", "after"):
+            hidden += know_month(attacker, who, when, policy)
+        hidden += know_preview(attacker, who, policy)
+    assert hidden
+    assert min(attacker.width(names, 3) for names in hidden) >= 1

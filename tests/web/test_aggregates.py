@@ -189,6 +189,47 @@ def test_the_page_says_in_words_what_is_hidden(analyst) -> None:
     assert "never nought" in page
 
 
+def test_an_officer_chooses_how_counts_are_suppressed_and_every_form_follows_at_once(
+    database, place, analyst, add_someone, sign_in, form_token
+) -> None:
+    officer = sign_in(add_someone(place, (Role.IG_OFFICER, ICB), name="Ida Choosing"))
+
+    def choose(client, policy: str, why: str) -> int:
+        token = form_token(officer.get("/ig/rules/").text if client is officer else client.get("/").text)
+        data = {"form_token": token, "policy": policy, "why": why}
+        return client.post("/ig/rules/suppression", data=data, follow_redirects=False).status_code
+
+    before = rows(analyst, level="practice")["Surgery Z98001"][:3]
+    assert [choose(officer, *wrong) for wrong in (("nearest-10", "x"), ("nearest-5", "x"), ("nearest-15", " "))] == [
+        400, 400, 400,
+    ]  # fmt: skip
+    assert choose(analyst, "nearest-15", "I like it") == 404
+    assert rows(analyst, level="practice")["Surgery Z98001"][:3] == before == ["20", "fewer than 8", "20"]
+    assert choose(officer, "nearest-15", "Agreed with the LMC") == 303
+    try:
+        after = rows(analyst, level="practice")
+        assert after["Surgery Z98001"][:3] == ["15", "fewer than 8", "15"]
+        assert rows(analyst, level="practice", month="2025-09-30")["Surgery Z98001"][0] == "15", "former months as well"
+        document = analyst.get(at(level="practice", format="json"))
+        assert document.json()["suppression"].endswith("rounded to the nearest 15")
+        assert "-suppressed.json" in document.headers["content-disposition"]
+        for query in TABLES:
+            test_page_csv_and_json_agree_cell_for_cell(analyst, query)
+            shown = [cell for row in cells(analyst.get(at(**query)).text) for cell in row[1:-2] if cell.isdecimal()]
+            assert all(int(cell) % 15 == 0 for cell in shown)
+        assert "rounded to the nearest 15" in analyst.get(at()).text
+        page = officer.get("/ig/rules/").text
+        assert "Agreed with the LMC" in page
+        assert "Ida Choosing" in page
+        with database.tenant(place.id) as session:
+            entries = session.exec(select(AuditEntry).where(AuditEntry.action == "manage-ig-settings")).all()
+        changed = {"rule": "suppression", "before": "nearest-5", "after": "nearest-15"}
+        assert [entry.detail for entry in entries if "after" in entry.detail and entry.outcome == "done"] == [changed]
+    finally:
+        assert choose(officer, "nearest-5", "As it came") == 303
+    assert rows(analyst, level="practice")["Surgery Z98001"][:3] == before
+
+
 def test_columns_sort_and_hidden_figures_come_last(analyst) -> None:
     for order in ("ascending", "descending"):
         found = cells(analyst.get(at(level="practice", sort="met", order=order)).text)

@@ -10,7 +10,8 @@ import pytest
 from joserfc.jwk import ECKey
 from sqlmodel import col, select
 
-from cohortium_auth.login import Role
+from cohortium_auth.ig_settings import choose_suppression
+from cohortium_auth.login import Role, add_person
 from cohortium_auth.login.programs import NewProgram, Scope, add_program
 from cohortium_auth.opt_outs import load_cleared_list
 from cohortium_platform.audit import AuditEntry
@@ -173,6 +174,17 @@ def test_previews_show_counts_to_some_and_people_to_others(
     for row in rows:
         assert row["People"] == "*" or int(row["People"]) % 5 == 0
     assert admin.get(preview, params={"level": "practice"}).status_code == 400
+    with database.tenant(tenant.id) as session:
+        chooses = add_person(session, "Chooses", [])
+        choose_suppression(session, "nearest-15", by=chooses, why="Agreed")
+    assert "others are rounded to the nearest 15" in admin.get(preview).text
+    coarser = list(
+        csv.DictReader(io.StringIO(admin.get(preview, params={"format": "csv"}).text.removeprefix("\ufeff")))
+    )
+    joining = [row["People"] for row in coarser if row["Cohort or measure"] == "People with bone disease"]
+    assert int(joining[0]) % 15 == 0
+    with database.tenant(tenant.id) as session:
+        choose_suppression(session, "nearest-5", by=chooses, why="As it came")
     for developer in (officer, stranger):
         assert developer.get(preview).status_code == 404, "nobody agreed to show it"
     assert post(admin, preview, f"{preview}agree", agreed="yes").status_code == 303

@@ -74,7 +74,8 @@ class Cell:
 class Table:
     """A table with its rows in order. `name` is the file's name as CSV; `empty` what stands where there are no rows;
     `foot` holds rows that stay below the others however they are sorted; `has_json`: whether it is given as JSON too;
-    `csv_at`: the route that gives it as CSV, where taking it away is an action of its own.
+    `csv_at`: the route that gives it as CSV, where taking it away is an action of its own; `suppression`: how its
+    counts are suppressed, in words, where they are.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Table:
     foot: Sequence[Sequence[Cell]] = ()
     has_json: bool = False
     csv_at: str = ""
+    suppression: str = ""
 
     def asked(self, request: Request) -> Table:
         """The table sorted as the address asks; an unknown column leaves it as it is."""
@@ -138,7 +140,7 @@ def as_csv(table: Table) -> Response:
     writer.writerow([column.title for column in table.columns])
     for row in (*table.rows, *table.foot):
         writer.writerow([plain_cell(cell.plain) for cell in row])
-    headers = {"content-disposition": f'attachment; filename="{table.name}.csv"'}
+    headers = {"content-disposition": f'attachment; filename="{_file(table)}.csv"'}
     return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -156,11 +158,17 @@ def as_json(table: Table) -> Response:
         "caption": table.caption,
         "columns": {column.name: column.title for column in table.columns},
         "hidden": HIDDEN,
+        "suppression": table.suppression,
         "rows": rows(table.rows),
         "foot": rows(table.foot),
     }
-    headers = {"content-disposition": f'attachment; filename="{table.name}.json"'}
+    headers = {"content-disposition": f'attachment; filename="{_file(table)}.json"'}
     return JSONResponse(content, headers=headers)
+
+
+def _file(table: Table) -> str:
+    """What a file of the table is called: whoever is passed it sees that its counts are suppressed."""
+    return f"{table.name}-suppressed" if table.suppression else table.name
 
 
 def _as_json(value: Value) -> object:

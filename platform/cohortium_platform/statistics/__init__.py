@@ -2,10 +2,20 @@
 
 from cohortium_platform.statistics.lattice import COUNTED, Figures, Key, Level, Month, Stratified, split
 from cohortium_platform.statistics.rates import Rate, rates
-from cohortium_platform.statistics.suppression import STRICT, Path, Publication, Published, SuppressionPolicy, rate_of
+from cohortium_platform.statistics.suppression import (
+    POLICIES,
+    STRICT,
+    Path,
+    Publication,
+    Published,
+    SuppressionPolicy,
+    policy_of,
+    rate_of,
+)
 
 __all__ = [
     "COUNTED",
+    "POLICIES",
     "STRICT",
     "Figures",
     "Key",
@@ -17,6 +27,7 @@ __all__ = [
     "Rate",
     "Stratified",
     "SuppressionPolicy",
+    "policy_of",
     "rate_of",
     "rates",
     "split",

@@ -20,7 +20,6 @@ from itertools import product
 from cohortium_platform.results import Count
 from cohortium_platform.statistics.suppression import (
     HIDDEN,
-    STRICT,
     Path,
     Publication,
     Published,
@@ -70,7 +69,7 @@ class Figures:
 class Month:
     """One indicator at one index date, over every practice of the family."""
 
-    def __init__(self, counts: Iterable[Count], paths: Mapping[str, Path], policy: SuppressionPolicy = STRICT) -> None:
+    def __init__(self, counts: Iterable[Count], paths: Mapping[str, Path], policy: SuppressionPolicy) -> None:
         """`counts` are of one indicator and index date; `paths` says which practices are in the family."""
         people: dict[Status, dict[str, int]] = {status: defaultdict(int) for status in COUNTED}
         concerned = set()
@@ -81,7 +80,7 @@ class Month:
         nobody = frozenset(paths.keys() - concerned)
         self.paths, self.policy = paths, policy
         self.publications: Mapping[Status, Publication] = {
-            status: Publication(dict(found), paths, nobody, policy) for status, found in people.items()
+            status: Publication(dict(found), paths, policy, nobody) for status, found in people.items()
         }
 
     def figures(self, inside: Collection[str]) -> Figures:

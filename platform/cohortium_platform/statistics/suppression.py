@@ -15,9 +15,20 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cohortium_platform.errors import BadSettings
+from cohortium_platform.errors import BadInput, BadSettings
 
-__all__ = ["HIDDEN", "STRICT", "Part", "Path", "Publication", "Published", "SuppressionPolicy", "rate_of"]
+__all__ = [
+    "HIDDEN",
+    "POLICIES",
+    "STRICT",
+    "Part",
+    "Path",
+    "Publication",
+    "Published",
+    "SuppressionPolicy",
+    "policy_of",
+    "rate_of",
+]
 
 Path = tuple[str, ...]
 """Where a practice stands: the codes above it, the widest first, and its own last. Empty text where there is none."""
@@ -37,6 +48,11 @@ class SuppressionPolicy:
     threshold: int = 7
     base: int = 5
 
+    @property
+    def words(self) -> str:
+        """How a page and a file say it."""
+        return f"Counts from 1 to {self.threshold} are hidden, others are rounded to the nearest {self.base}"
+
     def __post_init__(self) -> None:
         if self.threshold < 1 or self.base < 1 or (self.threshold + 1 + self.base // 2) % self.base:
             raise BadSettings(
@@ -51,6 +67,18 @@ class SuppressionPolicy:
 
 STRICT = SuppressionPolicy()
 """1 to 7 hidden, the rest to the nearest 5: what a tenant has unless it says otherwise."""
+
+POLICIES: Mapping[str, SuppressionPolicy] = {"nearest-5": STRICT, "nearest-15": SuppressionPolicy(7, 15)}
+"""What a tenant may choose from. All that any of them publishes can be worked out from what `STRICT` does, so that
+whoever was given tables under several of them knows no more than those of `STRICT`. It holds for no other
+threshold, nor for rounding to 10: tests/platform/test_suppression.py shows both."""
+
+
+def policy_of(name: str) -> SuppressionPolicy:
+    """A policy by name. Raises `BadInput`."""
+    if name not in POLICIES:
+        raise BadInput("There is no such rule of suppression.", "Choose one from the list.")
+    return POLICIES[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +153,8 @@ class Publication:
 
     counts: Mapping[str, int]
     paths: Mapping[str, Path]
+    policy: SuppressionPolicy
     nobody: frozenset[str] = frozenset()
-    policy: SuppressionPolicy = STRICT
     parts: Sequence[Part] = field(init=False)
     rests: Sequence[tuple[frozenset[str], int]] = field(init=False)
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from cohortium_auth.ig_settings import suppression_policy
 from cohortium_auth.policy import Action, Reach
 from cohortium_platform.errors import BadInput, NotFound
 from cohortium_platform.records import GP
 from cohortium_platform.results import Count
-from cohortium_platform.statistics import Level, Month, Path, Stratified, split
+from cohortium_platform.statistics import Level, Month, Path, Stratified, SuppressionPolicy, split
 from cohortium_plugins.model import Indicator, Stratifier
 from cohortium_tenants.organisations import OrganisationType
 from cohortium_web.asking import Asking
@@ -46,6 +47,11 @@ class Family:
     def months(self) -> Sequence[date]:
         """The index dates that were evaluated, the newest first."""
         return sorted((date.fromisoformat(day) for day in self.registry.results.evaluation.index_dates), reverse=True)
+
+    @cached_property
+    def policy(self) -> SuppressionPolicy:
+        """How the tenant suppresses counts."""
+        return suppression_policy(self.asking.session)
 
     @property
     def newest(self) -> date:
@@ -85,7 +91,7 @@ class Family:
         """One indicator on one day, over every practice. Raises `BadInput` for a day that was not evaluated."""
         if day not in self.months:
             raise BadInput("There are no counts for that day.", "Choose a month from the list.")
-        return Month(self._counts(indicator).get(day, ()), self.paths(day))
+        return Month(self._counts(indicator).get(day, ()), self.paths(day), self.policy)
 
     def months_of(self, indicator: Indicator) -> Mapping[date, Month]:
         """The same for every day, the earliest first."""

@@ -69,6 +69,7 @@ def by_organisation(family: Family, wanted: Wanted, month: Month) -> Table:
         ],
         "No organisation of this kind has practices in your reach.",
         has_json=True,
+        suppression=family.policy.words,
         foot=[
             [Cell(title), *_cells(figures, with_rate=figures is total)]
             for title, figures in foot
@@ -112,6 +113,7 @@ def by_stratifier(family: Family, wanted: Wanted, month: Month, made: Stratified
         rows,
         "No organisation of this kind has practices in your reach.",
         has_json=True,
+        suppression=family.policy.words,
         foot=[
             [Cell(title), *(Cell("All") for _ in labels), *_cells(figures, with_rate=figures is total)]
             for title, figures in foot
@@ -134,6 +136,7 @@ def by_month(family: Family, indicator: Indicator, organisation: str, months: Ma
         rows,
         "This organisation has no practices in your reach.",
         has_json=True,
+        suppression=family.policy.words,
     )
 
 

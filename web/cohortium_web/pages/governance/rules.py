@@ -1,4 +1,4 @@
-"""The tenant's own rules for access: seen and changed by IG officers."""
+"""The tenant's own rules for access, and how its counts are suppressed: seen and changed by IG officers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
-from cohortium_auth.ig_settings import LIMITS, change_ig_settings, read_ig_settings
+from cohortium_auth.ig_settings import (
+    LIMITS,
+    change_ig_settings,
+    choose_suppression,
+    read_ig_settings,
+    suppression_choices,
+    suppression_name,
+)
+from cohortium_auth.login import names_of
 from cohortium_auth.policy import Action
 from cohortium_platform.errors import BadInput, Forbidden
+from cohortium_platform.statistics import POLICIES
 from cohortium_web.asking import Asking
 from cohortium_web.requiring import requires
+from cohortium_web.tables import Cell, Column, Table
 
 __all__ = ["router"]
 
@@ -28,6 +38,7 @@ _WORDS: Mapping[str, str] = {
     "notice_days": "Days before its end that an approval or a cleared list is announced",
 }
 _MOST_DIGITS = 9
+_CHOICES = (Column("chosen", "Since"), Column("policy", "Rule"), Column("by", "Chosen by"), Column("why", "Why"))
 
 
 @router.get("/")
@@ -36,7 +47,13 @@ def show_rules(asking: Managing) -> Response:
     settings = read_ig_settings(asking.session)
     asking.record("ig/rules")
     rules = [(name, words, getattr(settings, name), *LIMITS[name]) for name, words in _WORDS.items()]
-    return asking.page("governance/rules.html", rules=rules)
+    return asking.answer(
+        _choices(asking),
+        "governance/rules.html",
+        rules=rules,
+        policies=[(name, policy.words) for name, policy in POLICIES.items()],
+        chosen=suppression_name(asking.session),
+    )
 
 
 @router.post("/")
@@ -52,3 +69,25 @@ def change_rule(asking: Managing, name: Annotated[str, Form()] = "", value: Anno
     change_ig_settings(asking.session, {name: int(value)})
     asking.record("ig/rules", detail={"rule": name, "before": before, "after": int(value)})
     return RedirectResponse("/ig/rules/", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/suppression")
+def change_suppression(
+    asking: Managing, policy: Annotated[str, Form()] = "", why: Annotated[str, Form()] = ""
+) -> Response:
+    """Choose how counts are suppressed, for every month and preview at once."""
+    before = suppression_name(asking.session)
+    choose_suppression(asking.session, policy, by=asking.who.person_id, why=why)
+    detail = {"rule": "suppression", "before": before, "after": policy}
+    asking.record("ig/rules", detail=detail)
+    return RedirectResponse("/ig/rules/#suppression", HTTPStatus.SEE_OTHER)
+
+
+def _choices(asking: Asking) -> Table:
+    people = names_of(asking.session)
+    rows = [
+        [Cell(each.chosen), Cell(POLICIES[each.policy].words), Cell(people.get(each.chosen_by, "")), Cell(each.why)]
+        for each in suppression_choices(asking.session)
+    ]
+    empty = "Nobody has chosen: counts are suppressed as they come."
+    return Table("suppression-choices", "How counts were suppressed", _CHOICES, rows, empty)

@@ -17,13 +17,14 @@ import pyarrow as pa
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
+from cohortium_auth.ig_settings import suppression_policy
 from cohortium_auth.login import Role
 from cohortium_auth.policy import Action, PatientScope, patients_left_in
 from cohortium_platform.engine.comparing import COHORT
 from cohortium_platform.errors import BadInput
 from cohortium_platform.jobs import Job, JobState
 from cohortium_platform.records import RecordStore
-from cohortium_platform.statistics import STRICT, Level, Path, Publication
+from cohortium_platform.statistics import Level, Path, Publication
 from cohortium_plugins.model import Status
 from cohortium_tenants.organisations import OrganisationType
 from cohortium_tenants.packs import Preview
@@ -179,9 +180,9 @@ def _table(asking: Asking, found: Preview, level: Level) -> Table:
     inside: dict[str, set[str]] = defaultdict(set)
     for practice, path in paths.items():
         inside[path[depth]].add(practice)
-    rows = []
+    rows, policy = [], suppression_policy(asking.session)
     for (part, name, before, after), counts in changes.counts.items():
-        published = Publication(dict(counts), paths, policy=STRICT)
+        published = Publication(dict(counts), paths, policy)
         for code in sorted(inside, key=lambda code: (asking.name_of(code), code)):
             figure = published.figure(inside[code])
             rows.append([
@@ -192,7 +193,8 @@ def _table(asking: Asking, found: Preview, level: Level) -> Table:
             ])  # fmt: skip
     caption = f"What version {found.version} would change, by {LEVELS[level]}"
     empty = "Nothing changes for anybody whom this may be said of."
-    return Table(f"{found.pack}-preview-{level}", caption, _COLUMNS, rows, empty)
+    name = f"{found.pack}-preview-{level}"
+    return Table(name, caption, _COLUMNS, rows, empty, suppression=policy.words)
 
 
 def words_of(part: str, before: str, after: str) -> tuple[Cell, Cell]:
