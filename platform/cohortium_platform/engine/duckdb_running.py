@@ -18,7 +18,7 @@ import pyarrow as pa
 from cohortium_platform.engine.control import Cancellation, EngineSettings
 from cohortium_platform.errors import Cancelled, CohortiumError, Unavailable
 
-__all__ = ["Lent", "Running", "lend"]
+__all__ = ["DO_NOT_FORESEE", "FORESEE", "Lent", "Running", "lend"]
 
 _STATEMENTS_KEPT = 256
 
@@ -88,7 +88,7 @@ def _emptied(instance: duckdb.DuckDBPyConnection) -> bool:
     """Bring settings back; one that has spilled to disk holds on to its folder, and cannot be used again."""
     try:
         instance.execute("SET temp_directory = ''").fetchall()
-        instance.execute(_FORESEE).fetchall()
+        instance.execute(FORESEE).fetchall()
     except duckdb.Error:
         return False
     return True
@@ -138,8 +138,8 @@ class _Parsed:
 
 _parsed = _Parsed()
 
-_FORESEE = "SET disabled_optimizers = ''"
-_DO_NOT_FORESEE = "SET disabled_optimizers = 'statistics_propagation,join_order,build_side_probe_side'"
+FORESEE = "SET disabled_optimizers = ''"
+DO_NOT_FORESEE = "SET disabled_optimizers = 'statistics_propagation,join_order,build_side_probe_side'"
 
 
 class Running:
@@ -157,7 +157,7 @@ class Running:
         a comparison whose outcome it foresees while one side is unknown ("BindBuiltinScalarFunction did not
         return..."). Joins are then made as they are written: lists of rows stay where they are.
         """
-        self.run(_FORESEE if outcomes else _DO_NOT_FORESEE)
+        self.run(FORESEE if outcomes else DO_NOT_FORESEE)
 
     def in_one_thread(self) -> None:
         """Work in one thread from here on: for few people, sharing the work out costs more than it gives."""
