@@ -6,6 +6,7 @@ for its own, so that none needs to clean up after another.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -29,6 +30,7 @@ from cohortium_platform.keys import FileKeyEncryption, KeyEncryption, TenantKeys
 from cohortium_platform.migrations import migrate
 from cohortium_platform.services import Services, embedded_services
 from cohortium_platform.settings import Settings
+from cohortium_plugins import installed
 from cohortium_plugins.golden import Answer, Engine
 from cohortium_plugins.model import Definition
 from cohortium_plugins.record import Record
@@ -160,3 +162,35 @@ def spark_engine(by_spark: Callable[..., EvaluatedTables]) -> Engine:
                 return answer_of(tables, definition)
 
     return engine
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Install distributions of one module each for the length of a test, found by an entry point of a group."""
+    site = tmp_path / "site"
+    modules = []
+
+    def add(module: str, text: str, group: str = installed.PLUGINS_GROUP) -> None:
+        name = module.replace("_", "-")
+        info = site / f"{module}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(text)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
+        modules.append(module)
+        importlib.invalidate_caches()
+        _forget_installed()
+
+    monkeypatch.syspath_prepend(site)
+    yield add
+    for module in modules:
+        sys.modules.pop(module, None)
+    monkeypatch.undo()
+    _forget_installed()
+
+
+def _forget_installed() -> None:
+    """Let what is installed be looked up anew."""
+    for found in (installed.installed_packs, installed.installed_importers, installed.installed_exporters):
+        found.cache_clear()
+    installed._manager.cache_clear()

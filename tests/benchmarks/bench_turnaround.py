@@ -20,7 +20,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
-from cohortium_auth.login import Role, holdings_on, open_session
+from cohortium_auth.login import HIGHEST_ASSURANCE, Role, Standing, holdings_on, open_session
 from cohortium_platform.jobs import JobState, find_job, load_kinds, run_job
 from cohortium_platform.settings import Settings
 from cohortium_platform.synthetic import QOF_RETIREMENT, SUPPORT_DISCUSSED, SyntheticOptions, synthesise
@@ -154,5 +154,6 @@ def cookie(client, database, place) -> str:
     with database.tenant(place.id) as session:
         holdings = [each for each in holdings_on(session, DAY) if each.role is Role.CLINICIAN]
         who = next(each for each in holdings if each.organisation.startswith("U"))  # a PCN's, with whom practices share
-        token = open_session(session, who.person_id, who.membership_id, "demo").token
+        standing = Standing(assurance=HIGHEST_ASSURANCE)
+        token = open_session(session, who.person_id, who.membership_id, "demo", standing=standing).token
     return client.app.state.site.signer.sign(place.id, token)

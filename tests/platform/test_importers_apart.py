@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cohortium_platform.ingest import DeliveryRefused, LoadLimits
-from cohortium_plugins.installed import _manager, installed_importers
+from cohortium_plugins.installed import installed_importers
 
 MODULE = """
+import ctypes
 import os
 import sys
 import time
@@ -67,15 +65,23 @@ class Foreign:
     def hangs(self, delivery, staging):
         time.sleep(600)
 
+    def crashes(self, delivery, staging):
+        ctypes.string_at(0)
+
+    def spies(self, delivery, staging):
+        if any(name.startswith("COHORTIUM_") for name in os.environ):
+            raise RuntimeError("it sees the server's settings")
+        self.well(delivery, staging)
+
     def hogs(self, delivery, staging):
         staging.held = bytearray(2**40)
 
     def shouts(self, delivery, staging):
-        staging.sending.send_bytes(b'["finding", {"severity": "loud"}]')
+        staging.saying.sending.send_bytes(b'["finding", {"severity": "loud"}]')
 
     def pickles(self, delivery, staging):
         import pickle
-        staging.sending.send_bytes(pickle.dumps(os.getcwd))
+        staging.saying.sending.send_bytes(pickle.dumps(os.getcwd))
 
 
 @hookimpl
@@ -85,26 +91,9 @@ def importers():
 
 
 @pytest.fixture
-def foreign(tmp_path: Path, monkeypatch) -> Iterator[None]:
+def foreign(install) -> None:
     """A distribution installed for the length of a test."""
-    site = tmp_path / "site"
-    info = site / "cohortium_foreign-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "cohortium_foreign.py").write_text(MODULE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cohortium-foreign\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[cohortium.plugins]\nforeign = cohortium_foreign\n")
-    monkeypatch.syspath_prepend(site)
-    importlib.invalidate_caches()
-    forget_installed()
-    yield
-    sys.modules.pop("cohortium_foreign", None)
-    forget_installed()
-
-
-def forget_installed() -> None:
-    """Let what is installed be looked up anew."""
-    installed_importers.cache_clear()
-    _manager.cache_clear()
+    install("cohortium_foreign", MODULE)
 
 
 def delivery(loads, what: str) -> Path:
@@ -129,17 +118,24 @@ def test_it_may_leave_the_deliverys_files_where_they_lie(loads):
 
 
 @pytest.mark.usefixtures("foreign")
+def test_it_sees_nothing_of_the_servers_settings(loads, monkeypatch):
+    monkeypatch.setenv("COHORTIUM_DATABASE_URL", "postgresql://SECRET")
+    assert loads.load(delivery(loads, "spies")).practices == ["A81001"]
+
+
+@pytest.mark.usefixtures("foreign")
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("elsewhere", "the importer broke down"),
+        ("elsewhere", "the importer foreign broke down"),
         ("refuses", "foreign.txt, line 3: not the shape I read. Send another."),
-        ("breaks", "the importer broke down"),
-        ("dies", "the importer stopped without a word"),
-        ("hangs", "the importer took longer than it may"),
-        ("hogs", "the importer broke down"),
-        ("shouts", "the importer broke down"),
-        ("pickles", "the importer broke down"),
+        ("breaks", "the importer foreign broke down"),
+        ("dies", "the importer foreign stopped without a word (exit code 3)"),
+        ("hangs", "the importer foreign took longer than it may"),
+        ("hogs", "the importer foreign needed more memory than it may"),
+        ("crashes", "the importer foreign crashed (SIGSEGV)"),
+        ("shouts", "the importer foreign broke down"),
+        ("pickles", "the importer foreign broke down"),
     ],
 )
 def test_what_goes_wrong_there_refuses_the_delivery(loads, what, said):

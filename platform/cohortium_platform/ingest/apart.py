@@ -1,28 +1,20 @@
 """Importers of other distributions, each run in a process of its own, with limits.
 
-Here: that process, and what passes between it and the load. Not here: importers of this distribution, which run where
-the load runs.
+Here: what passes between that process and the load. Not here: the process (`cohortium_platform.apart`), and importers
+of this distribution, which run where the load runs.
 
-What comes back is JSON, never pickle: reading pickle would let the importer run code in the server after all. It may
-name files of the delivery and of its staging folder, and no others.
+An importer may name files of the delivery and of its staging folder, and no others.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
-import orjson
-
+from cohortium_platform.apart import ApartLimits, BrokeDown, Saying, run_apart
 from cohortium_platform.ingest.limits import LoadLimits
 from cohortium_platform.ingest.staging import StagingArea
 from cohortium_plugins.importing import DeliveredFile, Importer, ImportOptions, Severity, Unreadable
@@ -31,8 +23,6 @@ from cohortium_plugins.installed import installed_importers
 __all__ = ["is_ours", "read_apart"]
 
 _OURS = "cohortium_platform."
-_SECONDS = 1.0
-_LONGEST = 2**20
 
 
 def is_ours(importer: Importer) -> bool:
@@ -42,35 +32,21 @@ def is_ours(importer: Importer) -> bool:
 
 def read_apart(importer: Importer, delivery: Path, area: StagingArea, limits: LoadLimits) -> None:
     """Have an importer read a delivery in a process of its own. Raises `Unreadable` when it does, or breaks down."""
-    context = multiprocessing.get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    task = _Task(importer.name, delivery, area.options, limits.importer_bytes)
-    speaking = _Speaking(area.directory, sending)
-    process = context.Process(target=_read, args=(task, speaking), name=f"importer-{importer.name}", daemon=True)
-    process.start()
-    sending.close()
+    asked = _Task(importer.name, delivery, area.options, area.directory)
     try:
-        _listen(receiving, _Hearing(area, delivery), process, monotonic() + limits.importer_seconds)
-    except EOFError:
-        raise _broken(delivery, "stopped without a word: it may have met its limit of memory") from None
-    finally:
-        process.kill()
-        process.join()
-        receiving.close()
-
-
-def _listen(receiving: Connection, hearing: _Hearing, process: BaseProcess, until: float) -> None:
-    while monotonic() < until:
-        if receiving.poll(_SECONDS):
-            if hearing.hear(receiving.recv_bytes(_LONGEST)):
-                return
-        elif not process.is_alive() and not receiving.poll():
-            raise EOFError
-    raise _broken(hearing.delivery, "took longer than it may")
-
-
-def _broken(delivery: Path, how: str) -> Unreadable:
-    return Unreadable(f"the importer {how}", file=delivery.name, advice="Ask its maker; nothing of it was kept.")
+        run_apart(
+            f"importer-{importer.name}",
+            _read,
+            asked,
+            ApartLimits(limits.importer_seconds, limits.importer_bytes),
+            _Hearing(area, delivery).hear,
+        )
+    except BrokeDown as how:
+        raise Unreadable(
+            f"the importer {importer.name} {how}",
+            file=delivery.name,
+            advice="Ask its maker; nothing of it was kept.",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +56,8 @@ class _Hearing:
     area: StagingArea
     delivery: Path
 
-    def hear(self, message: bytes) -> bool:
-        """Take one thing said; True when it was the last. What is malformed counts as a break-down."""
+    def hear(self, name: str, said: Mapping[str, Any]) -> None:
+        """Take one thing said."""
         heard: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "finding": self._finding,
             "records_to": lambda of: self.area.records_to(date.fromisoformat(of["day"]), practice=of["practice"]),
@@ -90,14 +66,7 @@ class _Hearing:
             "delivered": self._delivered,
             "unreadable": self._unreadable,
         }
-        try:
-            name, said = orjson.loads(message)
-            if name == "done":
-                return True
-            heard[name](said)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise _broken(self.delivery, "broke down") from None
-        return False
+        heard[name](said)
 
     def _finding(self, of: Mapping[str, Any]) -> None:
         self.area.finding(
@@ -119,12 +88,12 @@ class _Hearing:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What the importer's process is to do, and the memory it may use."""
+    """What the importer's process is to do."""
 
     importer: str
     delivery: Path
     options: ImportOptions
-    max_bytes: int
+    directory: Path
 
 
 @dataclass(slots=True)
@@ -132,43 +101,33 @@ class _Speaking:
     """The importer's side of the staging area."""
 
     directory: Path
-    sending: Connection
-
-    def say(self, name: str, **said: object) -> None:
-        """Pass something on."""
-        self.sending.send_bytes(orjson.dumps([name, said], default=str))
+    saying: Saying
 
     def delivered(self, file: DeliveredFile) -> None:
         """Pass on a file to read where it lies."""
-        self.say("delivered", **asdict(file))
+        self.saying.say("delivered", **asdict(file))
 
     def scope(self, *, source: str | None = None, practices: Sequence[str] = ()) -> None:
         """Pass on whose records these are."""
-        self.say("scope", source=source, practices=list(practices))
+        self.saying.say("scope", source=source, practices=list(practices))
 
     def finding(self, severity: Severity, reason: str, *, file: str, line: int | None = None, table: str = "") -> None:
         """Pass on a finding."""
-        self.say("finding", severity=severity, reason=reason, file=file, line=line, table=table)
+        self.saying.say("finding", severity=severity, reason=reason, file=file, line=line, table=table)
 
     def records_to(self, day: date, *, practice: str | None = None) -> None:
         """Pass on a records-to date."""
-        self.say("records_to", day=day, practice=practice)
+        self.saying.say("records_to", day=day, practice=practice)
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         """Pass on how far reading has come."""
-        self.say("progress", done=done_bytes, total=total_bytes)
+        self.saying.say("progress", done=done_bytes, total=total_bytes)
 
 
-def _read(task: _Task, speaking: _Speaking) -> None:  # pragma: no cover - runs in the importer's process
-    """Read a delivery, in a process that began for this alone."""
-    resource.setrlimit(resource.RLIMIT_AS, (task.max_bytes, task.max_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _read(task: _Task, saying: Saying) -> None:  # pragma: no cover - runs in the importer's process
+    """Read a delivery."""
     importer = installed_importers()[task.importer]
-    with suppress(BrokenPipeError):
-        try:
-            importer.read(task.delivery, task.options, speaking)
-        except Unreadable as why:
-            speaking.say("unreadable", reason=why.reason, file=why.file, line=why.line, advice=why.advice)
-        except Exception:  # noqa: BLE001 - whatever it is, it may quote a record: none of it is passed on
-            speaking.say("broke")
-        speaking.say("done")
+    try:
+        importer.read(task.delivery, task.options, _Speaking(task.directory, saying))
+    except Unreadable as why:
+        saying.say("unreadable", reason=why.reason, file=why.file, line=why.line, advice=why.advice)
