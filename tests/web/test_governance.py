@@ -1,8 +1,11 @@
 """Governing access in the site: the matrix against the routes, approvals, break-glass, onboarding, opt-outs."""
 
+import csv
 import html
+import io
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -531,8 +534,21 @@ def test_an_agreement_recorded_gives_reach_and_ended_takes_it(
     assert _post(admin, form_token, page, f"{page}agreements", **fields).status_code == 303
 
 
+def _see_nobody_is_alone(client, taken: str) -> None:
+    """In all that could tell who somebody is, each row is like 7 others or more; the page says how many are missing."""
+    head, *rows = csv.reader(io.StringIO(taken))
+    assert head[1:7] == ["at-least-alike", "age", "sex", "place", "since", "tumour-site"]
+    strata = head.index("sex", 4) + 1
+    assert min(Counter(tuple(row[2:strata]) for row in rows).values()) >= 8
+    assert {row[1] for row in rows} == {"8"}
+    assert "withheld" in taken
+    page = client.get("/registries/cancer-care/pseudonymised/").text
+    assert "each row is like 8 or more in the file" in page
+    assert "held back" in page
+
+
 def test_rows_under_pseudonyms_name_nobody_and_leave_out_whoever_is_not_cleared(
-    database, research, registry_place, add_someone, for_purpose, hand_made
+    database, research, registry_place, add_someone, for_purpose, hand_made, sign_in, form_token
 ) -> None:
     """The list of `research` clears everyone but one; the ICB has an agreement with two practices."""
     assert research.get("/registries/cancer-care/").status_code == 200
@@ -560,6 +576,7 @@ def test_rows_under_pseudonyms_name_nobody_and_leave_out_whoever_is_not_cleared(
         for told in ("BLACKWOOD", "Blackwood", hand_made.ADA.nhs_number, hand_made.ELM, "Elm Surgery", "1960-"):
             assert told not in taken
         files.append(taken.splitlines())
+        _see_nobody_is_alone(client, taken)
         with database.tenant(registry_place.id) as session:
             entries = session.exec(select(AuditEntry).where(AuditEntry.actor == str(analyst.person))).all()
         entry = next(entry for entry in entries if "rows" in entry.detail)
@@ -568,7 +585,16 @@ def test_rows_under_pseudonyms_name_nobody_and_leave_out_whoever_is_not_cleared(
     first, second = files
     members = [each for each in hand_made.everyone() if each.practice != hand_made.ASH and each is not hand_made.WELL]
     left = [e for e in members if e is not hand_made.BEN and DISSENT not in {code for code, *_ in e.events}]
-    assert len(first) - 1 == len(left), "without the one not cleared, and whoever has dissented"
+    held_back = int(entry.detail["held-back"])
+    assert len(first) - 1 + held_back == len(left), "without the one not cleared, and whoever has dissented"
+    assert held_back < 8
+    taken_of = {patient for each in entries if "rows" in each.detail for patient in each.patients}
+    assert len(taken_of) == len(first) - 1
+    officer = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
+    for someone, stands in ((hand_made.BEN, False), (hand_made.ADA, True)):
+        number = someone.nhs_number
+        page = _post(officer, form_token, "/ig/history/", "/ig/history/", nhs_number=number).text
+        assert ("under a pseudonym, without name or number" in page) is stands
     assert sorted(line.split(",", 1)[1] for line in first) == sorted(line.split(",", 1)[1] for line in second)
     assert not {line.split(",")[0] for line in first[1:]} & {line.split(",")[0] for line in second[1:]}
     assert (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import cast, func
+from sqlalchemy import cast, distinct, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col, or_, select
 
@@ -210,11 +210,11 @@ def find_approval(session: Session, approval_id: UUID, on: date) -> Use:
 
 
 def _uses(session: Session, rows: Sequence[Approval], on: date) -> Sequence[Use]:
-    """With decisions and use: an audit entry names the approval that it relied on."""
+    """With decisions and use: an audit entry names the approval that it relied on; one request is one use."""
     decisions = _decisions(session, [row.id for row in rows])
     approval = cast(AuditEntry.detail, JSONB)["approval"].astext
     used = session.connection().execute(
-        select(approval, func.count(), func.max(AuditEntry.at))
+        select(approval, func.count(distinct(col(AuditEntry.request_id))), func.max(AuditEntry.at))
         .where(approval.in_([str(row.id) for row in rows]), col(AuditEntry.outcome) == Outcome.DONE)
         .group_by(approval)
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Figures from counts. Not here: the counts (`results`), and who may see them."""
 
+from cohortium_platform.statistics.alike import made_alike
 from cohortium_platform.statistics.lattice import COUNTED, Figures, Key, Level, Month, Stratified, split
 from cohortium_platform.statistics.rates import Rate, rates
 from cohortium_platform.statistics.suppression import (
@@ -27,6 +28,7 @@ __all__ = [
     "Rate",
     "Stratified",
     "SuppressionPolicy",
+    "made_alike",
     "policy_of",
     "rate_of",
     "rates",

@@ -38,6 +38,7 @@ WHAT: Mapping[str, str] = {
     "view-registry": "saw the patient on a list",
     "fill-in-template": "wrote in a review of the patient",
     "export-list": "took the patient's line in a download",
+    "export-pseudonymised": "took a line about the patient under a pseudonym, without name or number",
     "break-glass": "opened the record outside their reach",
     "view-access-history": "looked up who had seen the patient",
 }
@@ -90,6 +91,7 @@ def show_letter(
         name=", ".join(identity.name or "name not known" for identity in names.values()),
         nhs_number=number,
         table=table,
+        under_pseudonym=any(entry.action == Action.EXPORT_PSEUDONYMISED for entry in found),
         first=span[0],
         last=span[1],
         written=asking.on,
