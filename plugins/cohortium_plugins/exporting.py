@@ -23,7 +23,8 @@ class ExportLevel(enum.StrEnum):
     """How near to a person an exporter's rows come. Both are given out under an approval of that level only."""
 
     PSEUDONYMISED = "pseudonymised"
-    """Pseudonyms of the approval's own, ages in bands, months for days, places for practices."""
+    """Pseudonyms of the approval's own, ages in bands, months for days, places for practices, and coarser where too few
+    would be alike."""
     IDENTIFIABLE = "identifiable"
     """Names, NHS numbers, dates of birth and practices."""
 

@@ -12,6 +12,7 @@ from cohortium_auth.breakglass import Reason, break_glass
 from cohortium_auth.login import Purpose, Role, open_session
 from cohortium_auth.policy import share
 from cohortium_tenants.care import Whose, save_draft
+from cohortium_tenants.exports import ExportFiles, ExportRegistry, ask_for_export
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.onboarding import onboard
 from cohortium_tenants.organisations import NewOrganisation, OrganisationType, create
@@ -31,7 +32,7 @@ GAP = re.compile(r"{(\w+)}")
 
 
 @pytest.fixture(scope="module")
-def theirs(database, key_encryption, registry_place, add_someone, sign_in, form_token) -> dict[str, str]:
+def theirs(database, settings, key_encryption, registry_place, add_someone, sign_in, form_token) -> dict[str, str]:
     """What there is in the other tenant, by the name that routes give it in their paths."""
     doctor = add_someone(registry_place, (Role.CLINICIAN, PCN), name="Dr Elsewhere")
     with database.tenant(registry_place.id) as session:
@@ -51,6 +52,13 @@ def theirs(database, key_encryption, registry_place, add_someone, sign_in, form_
             asked=datetime.now(UTC), asked_by="Report of theirs",
         )  # fmt: skip
         session.add(report)
+        export = uuid4()
+        files = ExportFiles(settings.store_root, keys)
+        wanted = ExportRegistry(
+            export, "parquet", "cancer-care", "Theirs alone", "1", "x", TODAY, "pseudonymised", approval, (), (), {},
+            actor=str(doctor.person),
+        )  # fmt: skip
+        ask_for_export(session, None, files, wanted, rows={}, patients=[])
         whose, typed = Whose("cancer-care", "cancer-care-review", "Z90001", 1), {"matters.words": ["Theirs alone"]}
         draft = save_draft(session, keys, whose, typed, None, seen=0, by=doctor.person)
     listed = sign_in(doctor).get("/registries/cancer-care/").text
@@ -68,6 +76,7 @@ def theirs(database, key_encryption, registry_place, add_someone, sign_in, form_
         "approval": str(approval),
         "opening": str(opening),
         "size": size,
+        "export": str(export),
         "preview": str(preview.id),
         "report": str(report.id),
     }

@@ -51,6 +51,7 @@ _HONOURED: Mapping[Action, frozenset[Obligation]] = {
     Action.FILL_IN_TEMPLATE: _OF_PATIENTS,
     Action.VIEW_AGGREGATES: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
     Action.EXPORT_PSEUDONYMISED: frozenset({Obligation.PSEUDONYMISE, Obligation.APPLY_OPT_OUTS}),
+    Action.EXPORT_IDENTIFIABLE: _OF_PATIENTS,
     Action.PREVIEW_PACK: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
     Action.VIEW_PREVIEW: frozenset({Obligation.SUPPRESS, Obligation.APPLY_OPT_OUTS}),
 }

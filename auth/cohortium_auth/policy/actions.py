@@ -21,6 +21,7 @@ class Action(enum.StrEnum):
     FILL_IN_TEMPLATE = "fill-in-template"
     VIEW_AGGREGATES = "view-aggregates"
     EXPORT_PSEUDONYMISED = "export-pseudonymised"
+    EXPORT_IDENTIFIABLE = "export-identifiable"
     BREAK_GLASS = "break-glass"
     REQUEST_APPROVAL = "request-approval"
     VIEW_ACCESS_MATRIX = "view-access-matrix"
@@ -53,6 +54,7 @@ LEVELS: Mapping[Action, Level] = {
     Action.FILL_IN_TEMPLATE: Level.IDENTIFIABLE,
     Action.VIEW_AGGREGATES: Level.AGGREGATE,
     Action.EXPORT_PSEUDONYMISED: Level.PSEUDONYMISED,
+    Action.EXPORT_IDENTIFIABLE: Level.IDENTIFIABLE,
 }
 """How near to a person an action comes, for what is not direct care."""
 

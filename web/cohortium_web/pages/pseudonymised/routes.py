@@ -30,7 +30,7 @@ from cohortium_web.pages.registry.opened import OpenedRegistry, open_registry
 from cohortium_web.requiring import requires
 from cohortium_web.tables import plain_cell
 
-__all__ = ["pseudonym_of", "router"]
+__all__ = ["AlikeRows", "alike_rows", "pseudonym_of", "router"]
 
 router = APIRouter(prefix="/registries/{pack}")
 
@@ -40,7 +40,7 @@ _HEX = 24
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class AlikeRows:
     """What may leave: rows with what is shown of who they are. `least` are alike in that; `held_back` were too few."""
 
     shown: Sequence[tuple[ListRow, tuple[str, ...]]]
@@ -52,12 +52,20 @@ class _Rows:
         """How many rows have something withheld."""
         return sum(WITHHELD in cells for _, cells in self.shown)
 
+    def under_pseudonyms(self, registry: OpenedRegistry, approval: UUID) -> Sequence[tuple[Sequence[str], int]]:
+        """Each row's cells, from its pseudonym to its statuses, and whose it is; in the order of their pseudonyms."""
+        keys, least = registry.asking.keys, str(self.least)
+        return sorted(
+            ([pseudonym_of(keys, approval, row.patient_id), least, *shown, *_statuses(registry, row)], row.patient_id)
+            for row, shown in self.shown
+        )
+
 
 @router.get("/pseudonymised/")
 def show_what(asking: Taking, pack: str) -> Response:
     """What the file holds, and under which approval it is taken."""
     registry = open_registry(asking, pack)
-    rows = _rows(registry)
+    rows = alike_rows(registry)
     asking.record(f"registry/{pack}/pseudonymised", practices=registry.results.practices, detail={"shown": "what"})
     return asking.page(
         "pseudonymised/what.html",
@@ -76,14 +84,11 @@ def take_rows(asking: Taking, pack: str) -> Response:
     registry, approval = open_registry(asking, pack), asking.decision.approval
     if approval is None:
         raise CohortiumError("Rows would be taken under no approval.", "The policy must demand one.")
-    rows = _rows(registry)
-    cells = sorted(
-        [pseudonym_of(asking.keys, approval, row.patient_id), str(rows.least), *shown, *_statuses(registry, row)]
-        for row, shown in rows.shown
-    )
+    rows = alike_rows(registry)
     _record(asking, registry, rows)
     name = f"{pack}-{registry.index_date:%Y-%m}-{rows.least}-alike-{rows.held_back}-held-back"
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
+    cells = [cells for cells, _ in rows.under_pseudonyms(registry, approval)]
     lines = _lines(["pseudonym", "at-least-alike", *_columns(registry)], cells)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -93,7 +98,7 @@ def pseudonym_of(keys: TenantKeys, approval: UUID, patient_id: int) -> str:
     return keys.search_hash(b"approval" + approval.bytes + patient_id.to_bytes(8, "big")).hex()[:_HEX]
 
 
-def _record(asking: Asking, registry: OpenedRegistry, rows: _Rows) -> None:
+def _record(asking: Asking, registry: OpenedRegistry, rows: AlikeRows) -> None:
     """One entry for so many patients: whoever asks who was shown a row of theirs is told of this one."""
     detail = {"shown": "csv", "rows": len(rows.shown), "held-back": rows.held_back, "alike": rows.least}
     patients = [row.patient_id for row, _ in rows.shown]
@@ -103,13 +108,14 @@ def _record(asking: Asking, registry: OpenedRegistry, rows: _Rows) -> None:
         )
 
 
-def _rows(registry: OpenedRegistry) -> _Rows:
+def alike_rows(registry: OpenedRegistry) -> AlikeRows:
+    """Read everyone whom opt-outs leave in, made coarser or held back where too few are alike."""
     least = suppression_policy(registry.asking.session).threshold + 1
     everyone = list(_everyone(registry))
     strata = len(registry.registered.definition.stratifiers)
     shown = made_alike([_identifying(registry, row) for row in everyone], steps(strata), least)
     kept = [(row, cells) for row, cells in zip(everyone, shown, strict=True) if cells is not None]
-    return _Rows(kept, least, len(everyone) - len(kept))
+    return AlikeRows(kept, least, len(everyone) - len(kept))
 
 
 def _columns(registry: OpenedRegistry) -> list[str]:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from sqlmodel import select
 
+from cohortium_auth.login import Purpose
 from cohortium_auth.policy import OF_PATIENTS, OF_PRACTICES, Action, PatientScope, Reach, patients_left_in
 from cohortium_platform.errors import NotFound
 from cohortium_platform.records import COHORTIUM, GP, RecordStore, records_to, snapshot_current
@@ -28,6 +29,7 @@ _TABS = (
     ("Patients", ""), ("Tiles", "tiles/"), ("Measures", "measures/"), ("Rates", "rates/"), ("Outreach", "outreach/"),
 )  # fmt: skip
 _RECONCILIATION = ("Reconciliation", "reconciliation/")
+_FILES = ("Files", "exports/identifiable/")
 _APPOINTMENTS = ("Appointments", "appointments/")
 _FILTERED = frozenset({"", "tiles/"})
 """The tabs that show who fits the filters: going from one to the other keeps them."""
@@ -87,7 +89,12 @@ class OpenedRegistry:
         has_reference = any(cohort.reference is not None for cohort in self.registered.definition.cohorts)
         kept = "" if filters is None else filters.on_page(1).at("")
         has_reviews = any(stratifier.name == "reviews-needed" for stratifier in self.registered.definition.stratifiers)
-        tabs = (*_TABS, *[_APPOINTMENTS][: int(has_reviews)], *[_RECONCILIATION][: int(has_reference)])
+        optional = (
+            (_APPOINTMENTS, has_reviews),
+            (_RECONCILIATION, has_reference),
+            (_FILES, self.asking.who.purpose is not Purpose.DIRECT_CARE),
+        )
+        tabs = (*_TABS, *(tab for tab, shown in optional if shown))
         return [
             Tab(title, self.path + where + (kept if where in _FILTERED else ""), where == current)
             for title, where in tabs

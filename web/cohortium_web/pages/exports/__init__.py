@@ -1,0 +1,1 @@
+"""Files that exporters make of a registry: choosing an exporter, waiting, fetching. Each under an approval."""
