@@ -117,6 +117,12 @@ def test_the_matrix_is_shown_filtered_sorted_and_taken_away(registry_place, add_
     client = sign_in(add_someone(registry_place, (Role.IG_OFFICER, ICB)))
     page = client.get("/ig/matrix/").text
     assert "direct-care-in-reach" in page
+    shown = {(each.role, each.action, each.purpose) for each in access_matrix() if each.purpose in each.role.purposes}
+    rows = list(
+        csv.DictReader(io.StringIO(client.get("/ig/matrix/", params={"format": "csv"}).text.removeprefix("\ufeff")))
+    )
+    drawn = [(row["Role"], row["May"].replace(" ", "-"), each) for row in rows for each in row["For"].split(", ")]
+    assert set(drawn) == shown, "every permission of a purpose that its role can have, and no other"
     assert "programme lead" in client.get("/ig/matrix/", params={"role": "programme lead"}).text
     assert client.get("/ig/matrix/", params={"role": "king"}).status_code == 400
     taken = client.get("/ig/matrix/", params={"format": "csv", "sort": "action", "order": "descending"})
@@ -399,6 +405,7 @@ def test_rules_are_changed_within_their_limits(database, registry_place, add_som
         return _post(officer, form_token, "/ig/rules/", "/ig/rules/", name=name, value=value).status_code
 
     assert change("review_days", "7") == 303
+    assert "rule: review_days; before: 5; after: 7" in officer.get("/ig/audit/").text
     assert 'value="7"' in officer.get("/ig/rules/").text
     assert [change("review_days", wrong) for wrong in ("0", "99", "x", "")] == [400] * 4
     assert change("tenant_id", "1") == 400

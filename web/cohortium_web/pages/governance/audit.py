@@ -53,9 +53,11 @@ _COLUMNS = (
     Column("action", "Action"),
     Column("resource", "Of what"),
     Column("patients", "Patients", numeric=True),
+    Column("detail", "More"),
     Column("policy", "Policy"),
     Column("outcome", "Outcome"),
 )
+_SAID = ("shown", "as", "agreed", "state", "revoked", "rule", "before", "after", "step", "withdrawn", "reason")
 _TAGS = {Outcome.DENIED: "orange", Outcome.FAILED: "red"}
 
 
@@ -156,12 +158,20 @@ def _table(asking: Asking, found: Sequence[FoundEntry]) -> Table:
             Cell(each.entry.action),
             Cell(each.entry.resource),
             Cell(len(each.entry.patients)),
+            Cell(_said(each.entry.detail)),
             Cell(each.entry.policy),
             Cell(each.entry.outcome, tag=_TAGS.get(Outcome(each.entry.outcome), "")),
         ]
         for each in found
     ]
     return Table("audit-log", "Entries of the log, newest first", _COLUMNS, rows, "Nothing in the log is like that.")
+
+
+def _said(detail: Mapping[str, object]) -> str:
+    """What was looked at or decided, in a line. Filters and counts of lists stay in the log: officers see no count."""
+    words = {True: "yes", False: "no"}
+    found = ((name, detail[name]) for name in _SAID if name in detail)
+    return "; ".join(f"{name}: {words[value] if isinstance(value, bool) else value}" for name, value in found)
 
 
 def _fhir(found: Sequence[FoundEntry]) -> Response:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from cohortium_auth.login import Role
-from cohortium_auth.policy import Action, Permission, access_matrix, read_policies
+from cohortium_auth.login import Purpose, Role
+from cohortium_auth.policy import Action, access_matrix, read_policies
 from cohortium_platform.errors import BadInput
+from cohortium_tenants.organisations import OrganisationType
 from cohortium_web.asking import Asking
 from cohortium_web.requiring import requires
 from cohortium_web.tables import Cell, Column, Table
@@ -26,6 +28,7 @@ _COLUMNS = (
     Column("kinds", "In an organisation that is a"),
     Column("policy", "By policy"),
 )
+_KINDS: Mapping[OrganisationType, str] = {OrganisationType.ICB: "ICB", OrganisationType.PCN: "PCN"}
 
 
 @router.get("/")
@@ -38,17 +41,32 @@ def show_matrix(asking: Annotated[Asking, requires(Action.VIEW_ACCESS_MATRIX)], 
 
 
 def _table(role: str) -> Table:
-    asked = [permission for permission in access_matrix() if not role or permission.role == role]
+    """One row for what holds in the same kinds of organisation by the same policies, of purposes that it can have."""
+    kinds: dict[tuple[Role, Action, str], dict[Purpose, set[OrganisationType]]] = defaultdict(lambda: defaultdict(set))
+    for each in access_matrix():
+        if each.purpose in each.role.purposes and (not role or each.role == role):
+            policies = " ".join(sorted(policy.id for policy in each.policies))
+            kinds[each.role, each.action, policies][each.purpose].add(each.kind)
     rows = []
-    for (who, action, purpose, policy), group in groupby(sorted(asked, key=_row), key=_row):
-        kinds = ", ".join(str(permission.kind) for permission in group)
-        rows.append([Cell(who), Cell(action.replace("-", " ")), Cell(purpose), Cell(kinds), Cell(policy)])
+    for (who, action, policies), of_purpose in sorted(kinds.items()):
+        alike: dict[frozenset[OrganisationType], list[Purpose]] = defaultdict(list)
+        for purpose in sorted(of_purpose):
+            alike[frozenset(of_purpose[purpose])].append(purpose)
+        for held, purposes in alike.items():
+            rows.append([
+                Cell(who),
+                Cell(action.replace("-", " ")),
+                Cell(", ".join(purposes)),
+                Cell(_words(held)),
+                Cell(policies),
+            ])  # fmt: skip
     return Table("access-matrix", "Who may do what, for which purpose", _COLUMNS, rows, "This role may do nothing.")
 
 
-def _row(permission: Permission) -> tuple[str, str, str, str]:
-    policies = " ".join(sorted(policy.id for policy in permission.policies))
-    return permission.role, permission.action, permission.purpose, policies
+def _words(kinds: frozenset[OrganisationType]) -> str:
+    if kinds == frozenset(OrganisationType):
+        return "any"
+    return ", ".join(_KINDS.get(kind, kind.replace("-", " ")) for kind in OrganisationType if kind in kinds)
 
 
 def _policies() -> list[tuple[str, str, str]]:

@@ -48,7 +48,7 @@ _PAGES = (
         Action.MANAGE_IG_SETTINGS,
         "/ig/rules/",
         "Rules for access",
-        "How many officers approve, and how long things last.",
+        "How many officers approve, how long things last, how counts are suppressed.",
     ),
 )
 

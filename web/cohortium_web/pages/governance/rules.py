@@ -89,5 +89,5 @@ def _choices(asking: Asking) -> Table:
         [Cell(each.chosen), Cell(POLICIES[each.policy].words), Cell(people.get(each.chosen_by, "")), Cell(each.why)]
         for each in suppression_choices(asking.session)
     ]
-    empty = "Nobody has chosen: counts are suppressed as they come."
+    empty = "Nobody has changed it: the first rule holds."
     return Table("suppression-choices", "How counts were suppressed", _CHOICES, rows, empty)
