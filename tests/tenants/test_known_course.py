@@ -46,7 +46,7 @@ def a_tenant(database, key_encryption, *, fill_list):
         if fill_list:
             add_local_code(
                 session, "cancer-care", SUPPORT_DISCUSSED, LOCAL_CODE, "Support discussed (local)",
-                since=date(2020, 4, 1), reason="no published list", by="test",
+                reason="no published list", by="test",
             )  # fmt: skip
     return tenant
 

@@ -162,7 +162,7 @@ def test_a_version_is_enabled_with_its_history_exchanged_and_rolled_back(databas
         {"scanned": {Status.MET: 1, Status.OVERDUE: 1}, "advised": {Status.OVERDUE: 2}},
     )
     # Version 2 knows fractures (the third patient); with 12 months the first one's scan of December 2024 still counts.
-    own = OwnCode("bone-disease", 900001, "Brittle bones (own code)", date(2022, 1, 1), "Recorded so by Y00001")
+    own = OwnCode("bone-disease", 900001, "Brittle bones (own code)", "Recorded so by Y00001")
     choice = Choice.of(pack, "2.0.0", {"scan-interval": MONTHS_12}, [own])
     state, job = switch(database, tenant, choice)
     assert state is JobState.SUCCEEDED, job.error
@@ -200,11 +200,11 @@ def test_two_tenants_run_two_versions_at_once(database, settings, tenant, other_
         ({"scan-interval": {"duration": [13, "months"]}}, [], "is not a choice"),
         ({"colour": 1}, [], "no parameter colour"),
         ({"scan-interval": {"duration": ["x", "months"]}}, [], "malformed"),
-        ({}, [OwnCode("bone-diseases", 900001, "x", DAY, "y")], "no codelist"),
-        ({}, [OwnCode("bone-disease", 73211009, "x", DAY, "y")], "SNOMED CT concept"),
-        ({}, [OwnCode("bone-disease", 900001, "x", DAY, " ")], "needs a term and a reason"),
-        ({}, [OwnCode("bone-disease", 0, "x", DAY, "y")], "positive number"),
-        ({}, [OwnCode("bone-disease", 2**63, "x", DAY, "y")], "positive number"),
+        ({}, [OwnCode("bone-diseases", 900001, "x", "y")], "no codelist"),
+        ({}, [OwnCode("bone-disease", 73211009, "x", "y")], "SNOMED CT concept"),
+        ({}, [OwnCode("bone-disease", 900001, "x", " ")], "needs a term and a reason"),
+        ({}, [OwnCode("bone-disease", 0, "x", "y")], "positive number"),
+        ({}, [OwnCode("bone-disease", 2**63, "x", "y")], "positive number"),
     ],
 )
 def test_only_what_the_pack_declares_can_be_chosen(database, tenant, press, parameters, codes, says):

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -122,9 +121,7 @@ def wait_for_saved(page: Page) -> None:
 
 def _local_codes(session) -> None:
     for codelist, code in (("cancer-support-discussed", 9_000_001), ("what-matters-to-you", 9_000_003)):
-        add_local_code(
-            session, "cancer-care", codelist, code, codelist, since=date(2020, 1, 1), reason="Test", by="test"
-        )
+        add_local_code(session, "cancer-care", codelist, code, codelist, reason="Test", by="test")
 
 
 def _open(page: Page) -> str:

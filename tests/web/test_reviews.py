@@ -36,9 +36,7 @@ def _local_codes(session) -> None:
         ("cancer-support-discussed", SUPPORT, "Support discussed (local)"),
         ("what-matters-to-you", MATTERS, "What matters to you (local)"),
     ):
-        add_local_code(
-            session, "cancer-care", codelist, code, term, since=date(2020, 1, 1), reason="No public code", by="test"
-        )
+        add_local_code(session, "cancer-care", codelist, code, term, reason="No public code", by="test")
 
 
 @pytest.fixture(scope="module")

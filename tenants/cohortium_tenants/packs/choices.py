@@ -5,7 +5,6 @@ Not here: whether a choice may be made (`service`), and making it (`pinning`, `s
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import cast
@@ -19,12 +18,11 @@ __all__ = ["Choice", "OwnCode", "described", "own_code", "own_code_of"]
 
 @dataclass(frozen=True, slots=True)
 class OwnCode:
-    """A code of the tenant's own system for a codelist: used since a day, for a reason."""
+    """A code of the tenant's own system for a codelist, for a reason. It counts in every record, as the list's do."""
 
     codelist: str
     code: int
     term: str
-    since: dt.date
     reason: str
     category: str | None = None
 
@@ -52,14 +50,14 @@ class Choice:
 
 def own_code_of(row: LocalCode) -> OwnCode:
     """A code as the tenant has it now."""
-    return OwnCode(row.codelist, row.code, row.term, row.since, row.reason, row.category)
+    return OwnCode(row.codelist, row.code, row.term, row.reason, row.category)
 
 
 def own_code(of: Mapping[str, object]) -> OwnCode:
     """A code as an `Enablement` keeps it."""
-    return OwnCode(**{**of, "since": dt.date.fromisoformat(str(of["since"]))})  # type: ignore[arg-type]
+    return OwnCode(**of)  # type: ignore[arg-type]
 
 
 def described(code: OwnCode) -> dict[str, object]:
     """The same the other way round."""
-    return {**asdict(code), "since": code.since.isoformat()}
+    return asdict(code)

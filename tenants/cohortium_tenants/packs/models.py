@@ -63,7 +63,7 @@ class Enablement(TenantTable, table=True):
 
 
 class LocalCode(TenantTable, table=True):
-    """A code of the tenant's own system that extends a codelist of a pack, since a day, for a reason."""
+    """A code of the tenant's own system that extends a codelist of a pack, for a reason; `added` when, by whom."""
 
     __tablename__ = "local_codes"
     travels: ClassVar[Travels] = Travels.EXPORTED
@@ -73,7 +73,6 @@ class LocalCode(TenantTable, table=True):
     code: int = Field(primary_key=True, sa_type=BigInteger)
     term: str
     category: str | None = None
-    since: dt.date
     reason: str
     added: dt.datetime = Field(default_factory=lambda: dt.datetime.now(dt.UTC), sa_type=DateTime(timezone=True))
     added_by: str

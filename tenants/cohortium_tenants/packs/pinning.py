@@ -105,7 +105,6 @@ def _keep_codes(session: Session, choice: Choice, by: str) -> None:
             code=own.code,
             term=own.term,
             category=own.category,
-            since=own.since,
             reason=own.reason,
             added_by=by,
         )

@@ -6,7 +6,6 @@ only being considered. Not here: exchanging what has results (`switching`), prev
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -168,7 +167,6 @@ def add_local_code(  # noqa: PLR0913 - a code is this much
     code: int,
     term: str,
     *,
-    since: dt.date,
     reason: str,
     by: str,
     category: str | None = None,
@@ -186,9 +184,7 @@ def add_local_code(  # noqa: PLR0913 - a code is this much
     now = chosen_now(session, pack_id)
     if any((own.codelist, own.code) == (codelist, code) for own in now.codes):
         raise Conflict(f"{code} is in {codelist} already.", "Nothing was changed.")
-    choice = Choice.of(
-        pack_id, now.version, now.scalars, [*now.codes, OwnCode(codelist, code, term, since, reason, category)]
-    )
+    choice = Choice.of(pack_id, now.version, now.scalars, [*now.codes, OwnCode(codelist, code, term, reason, category)])
     _pin(session, choice, by=by, how=How.CHANGED)
 
 

@@ -150,7 +150,6 @@ def _enable(session: Session, pack: str) -> None:
         SUPPORT_DISCUSSED,
         LOCAL_CODE,
         "Cancer support discussed (local code of this demonstration)",
-        since=dt.date(2020, 4, 1),
         reason="No published codelist was found (CANPCSUPP_COD); this tenant records it with a code of its own",
         by=ACTOR,
     )
@@ -161,7 +160,6 @@ def _enable(session: Session, pack: str) -> None:
             codelist,
             code,
             f"{term} (local code of this demonstration)",
-            since=dt.date(2020, 4, 1),
             reason="No published code was found; reviews record it with a code of this tenant's own",
             by=ACTOR,
             category=category,

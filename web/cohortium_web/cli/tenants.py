@@ -173,7 +173,7 @@ def _own_code(text: str) -> OwnCode:
     codelist, code, term, reason = (*text.split(":", 3), "", "", "")[:4]
     if not code.isdecimal():
         raise BadInput(f"{text} is no local code.", "Write CODELIST:CODE:TERM:REASON.")
-    return OwnCode(codelist, int(code), term, dt.datetime.now(dt.UTC).date(), reason)
+    return OwnCode(codelist, int(code), term, reason)
 
 
 @app.command("add-local-code")
@@ -185,14 +185,12 @@ def add_code(  # noqa: PLR0913 - each is an option of the command
     *,
     term: Annotated[str, typer.Option(help="What it means.")],
     reason: Annotated[str, typer.Option(help="Why it is added.")],
-    since: Annotated[str, typer.Option(help="The day from which it is used, as YYYY-MM-DD.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Extend a codelist by a code of the tenant's own system."""
+    """Extend a codelist by a code of the tenant's own system, which counts in every record."""
     output = Output(as_json=as_json)
     with open_place() as place, place.database.tenant(place.tenant(slug).id) as session:
-        start = parse_day(since) if since else dt.datetime.now(dt.UTC).date()
-        add_local_code(session, pack, codelist, code, term, since=start, reason=reason, by=operator())
+        add_local_code(session, pack, codelist, code, term, reason=reason, by=operator())
     output.say(f"{code} is now in {codelist} for {slug}.")
     output.document({"tenant": slug, "pack": pack, "codelist": codelist, "code": code})
 

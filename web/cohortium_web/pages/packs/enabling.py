@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, cast
 from uuid import UUID
@@ -55,7 +54,6 @@ class ChoiceForm:
     code: Annotated[str, Form()] = ""
     term: Annotated[str, Form()] = ""
     category: Annotated[str, Form()] = ""
-    since: Annotated[str, Form()] = ""
     reason: Annotated[str, Form()] = ""
     why: Annotated[str, Form()] = ""
 
@@ -117,7 +115,6 @@ def form_view(asking: Asking, pack: str, version: str) -> Mapping[str, object]:
         "fields": parameter_fields(definition.parameters, {} if enabled is None else enabled.parameters),
         "codes": local_codes(asking.session, pack),
         "codelists": sorted(definition.codelists),
-        "today": asking.on,
     }
 
 
@@ -153,13 +150,9 @@ def _with_new(own: Sequence[OwnCode], form: ChoiceForm) -> Sequence[OwnCode]:
         raise BadInput("A local code is a number.", "Correct the code, or leave it out.")
     if len(own) >= _MOST_CODES:
         raise BadInput(f"There are {_MOST_CODES} local codes already.", "Propose codes to the pack's publisher.")
-    try:
-        since = date.fromisoformat(form.since)
-    except ValueError:
-        raise BadInput("The day from which the code is used is missing.", "Choose it from the calendar.") from None
     texts = (form.codelist.strip(), form.term.strip(), form.reason.strip(), form.category.strip())
     codelist, term, reason, category = texts
-    new = OwnCode(codelist, int(code), term, since, reason, category or None)
+    new = OwnCode(codelist, int(code), term, reason, category or None)
     if any((each.codelist, each.code) == (new.codelist, new.code) for each in own):
         raise BadInput(f"{code} is in {new.codelist} already.", "Leave it out.")
     return [*own, new]
