@@ -6,22 +6,24 @@ import functools
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import ModuleType
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from cohortium_auth.login import NewMembership, Role, add_person, roles_of
 from cohortium_auth.policy import share
 from cohortium_platform.database import Database
 from cohortium_platform.engine.service import Request, evaluate_tenant
+from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
 from cohortium_platform.keys import KeyEncryption
 from cohortium_platform.settings import Settings
 from cohortium_plugins.importing import ImportOptions
@@ -43,6 +45,7 @@ START = date(2020, 1, 1)
 PRACTICES = ("Z90001", "Z90002", "Z90003")
 """Of these the PCN may see the first two: the third has no agreement with it, though it is a member."""
 PCN, ICB, TRUST = "U90001", "QT1", "RZ9"
+JOBS_OF_PACKS = ("check-pack", "preview-pack", "switch-pack", "report-incident")
 
 
 @pytest.fixture(scope="session")
@@ -209,3 +212,36 @@ def sign_in(new_browser: Callable[[], TestClient], form_token: Callable[[str], s
         return browser
 
     return enter
+
+
+@pytest.fixture
+def run_jobs(database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[Tenant], None]:
+    """Run every job about packs that waits in a tenant, as a worker does."""
+    for module in ("tasks", "previews", "incidents"):
+        monkeypatch.setattr(f"cohortium_tenants.packs.{module}.load_settings", lambda: settings)
+
+    def run(tenant: Tenant) -> None:
+        kinds = load_kinds()
+        with database.tenant(tenant.id) as session:
+            waiting = select(Job.id).where(Job.state == JobState.QUEUED, col(Job.kind).in_(JOBS_OF_PACKS))
+            found = session.exec(waiting.order_by(col(Job.created))).all()
+        states = [run_job(database, kinds, tenant.id, job) for job in found]
+        with database.tenant(tenant.id) as session:
+            errors = session.exec(select(Job.error).where(Job.state == JobState.FAILED)).all()
+        assert states
+        assert set(states) == {JobState.SUCCEEDED}, errors
+
+    return run
+
+
+@pytest.fixture
+def post(form_token: Callable[[str], str]) -> Callable[..., httpx2.Response]:
+    """Send a form with the token that its page carries."""
+
+    def send(
+        client: TestClient, page: str, path: str, files: Mapping[str, object] | None = None, **fields: str
+    ) -> httpx2.Response:
+        token = form_token(client.get(page).text)
+        return client.post(path, data={"form_token": token, **fields}, files=files)
+
+    return send

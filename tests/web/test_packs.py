@@ -8,51 +8,20 @@ from uuid import UUID
 
 import pytest
 from joserfc.jwk import ECKey
-from sqlmodel import col, select
+from sqlmodel import select
 
 from cohortium_auth.ig_settings import choose_suppression
 from cohortium_auth.login import Role, add_person
 from cohortium_auth.login.programs import NewProgram, Scope, add_program
 from cohortium_auth.opt_outs import load_cleared_list
 from cohortium_platform.audit import AuditEntry
-from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
 from cohortium_platform.records import RecordStore
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.packs import enable_pack, enabled_packs
 
 ICB, PCN = "QT1", "U90001"
-KINDS = ("check-pack", "preview-pack", "switch-pack", "report-incident")
 TODAY = datetime.now(UTC).date()
 SIGN = {"role": "Clinical safety officer, GMC 1", "on": "2026-01-05", "hazard_log": "HL-7"}
-
-
-@pytest.fixture
-def run_jobs(database, settings, monkeypatch):
-    """Run every job about packs that waits in a tenant, as a worker does."""
-    for module in ("tasks", "previews", "incidents"):
-        monkeypatch.setattr(f"cohortium_tenants.packs.{module}.load_settings", lambda: settings)
-
-    def run(tenant):
-        kinds = load_kinds()
-        with database.tenant(tenant.id) as session:
-            waiting = select(Job.id).where(Job.state == JobState.QUEUED, col(Job.kind).in_(KINDS))
-            found = session.exec(waiting.order_by(col(Job.created))).all()
-        states = [run_job(database, kinds, tenant.id, job) for job in found]
-        with database.tenant(tenant.id) as session:
-            errors = session.exec(select(Job.error).where(Job.state == JobState.FAILED)).all()
-        assert states
-        assert set(states) == {JobState.SUCCEEDED}, errors
-
-    return run
-
-
-@pytest.fixture
-def post(form_token):
-    def send(client, page, path, files=None, **fields):
-        token = form_token(client.get(page).text)
-        return client.post(path, data={"form_token": token, **fields}, files=files)
-
-    return send
 
 
 @pytest.fixture(scope="module")
