@@ -24,7 +24,7 @@ from starlette.responses import StreamingResponse
 
 from cohortium_auth.login import Role
 from cohortium_web.app import create_app
-from cohortium_web.bounds import MOST_BODY_BYTES, MOST_QUERY_BYTES
+from cohortium_web.bounds import MOST_BODY_BYTES, MOST_QUERY_BYTES, MOST_REVIEW_BYTES
 from cohortium_web.cli import service
 from cohortium_web.middleware import CONTENT_SECURITY_POLICY
 from cohortium_web.pages.sign_in.entering import local_path
@@ -151,6 +151,17 @@ def test_a_request_may_not_be_longer_than_a_form_of_a_page(everyone, form_token,
     assert client.post("/roles", json={"membership": "x"}, headers=token).status_code == 415
     assert client.post("/oauth/token", content=b"x" * (MOST_BODY_BYTES + 1)).status_code == 413
     assert browser.get("/sign-in?" + "x" * (MOST_QUERY_BYTES + 1)).status_code == 413
+
+
+def test_a_review_alone_may_be_longer_than_other_forms(everyone, form_token) -> None:
+    client = everyone[Role.CLINICIAN]
+    form = {"x-form-token": form_token(client.get("/").text), "content-type": "application/x-www-form-urlencoded"}
+    review = "/registries/cancer-care/patients/x/reviews/cancer-care-review"
+    for path in (f"{review}/save", f"{review}/complete"):
+        assert client.post(path, content=b"x" * (MOST_BODY_BYTES + 1), headers=form).status_code == 404
+        assert client.post(path, content=b"x" * (MOST_REVIEW_BYTES + 1), headers=form).status_code == 413
+    discarded = client.post(f"{review}/discard", content=b"x" * (MOST_BODY_BYTES + 1), headers=form)
+    assert discarded.status_code == 413
 
 
 @pytest.mark.parametrize("encoded", [b"name=%00", b"name=\0", b"name=a&x=%0"])

@@ -9,6 +9,7 @@ here, as a fault of whoever sent it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -22,11 +23,14 @@ from cohortium_web.browser import site_of
 from cohortium_web.problems import show_problem
 
 __all__ = [
-    "FILES", "FORM", "FORM_WITH_FILE", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "PACK_FILE", "TAKEN", "Bounded",
+    "FILES", "FORM", "FORM_WITH_FILE", "MOST_BODY_BYTES", "MOST_QUERY_BYTES", "MOST_REVIEW_BYTES", "PACK_FILE", "TAKEN",
+    "Bounded",
 ]  # fmt: skip
 
-MOST_BODY_BYTES = 512 * 1024
-"""More than any form here is long: a review has dozens of fields, and each may hold a page of words."""
+MOST_BODY_BYTES = 64 * 1024
+"""More than any form here is long, but for a review."""
+MOST_REVIEW_BYTES = 512 * 1024
+"""A review has dozens of fields, and each may hold a page of words."""
 MOST_QUERY_BYTES = 8 * 1024
 FORM = "application/x-www-form-urlencoded"
 FORM_WITH_FILE = "multipart/form-data"
@@ -45,6 +49,8 @@ FILES: Mapping[str, int] = {
 """What takes a file, and how many bytes there may be with it: five million NHS numbers, a line each; a signed pack."""
 _KINDS: Mapping[str, str] = {"/api/v1/packs": PACK_FILE}
 """How a file is sent where it is not in a form."""
+_REVIEW = re.compile(r"/registries/[^/]+/patients/[^/]+/reviews/[^/]+/(save|complete)")
+"""Where the answers of a review are sent."""
 _PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by load balancers, which name the machine and not the service."""
 
@@ -134,7 +140,7 @@ def _check_announced(headers: Headers, path: str) -> int:
         raise BadInput("That request could not be read.")
     kind = headers.get("content-type", FORM).partition(";")[0].strip().lower()
     with_file = path in FILES and kind == _KINDS.get(path, FORM_WITH_FILE)
-    most = FILES[path] if with_file else MOST_BODY_BYTES
+    most = FILES[path] if with_file else MOST_REVIEW_BYTES if _REVIEW.fullmatch(path) else MOST_BODY_BYTES
     if len(length) > len(str(most)) or int(length) > most:
         raise _too_long()
     if not (with_file or kind == FORM) and (int(length) or "transfer-encoding" in headers):

@@ -1,6 +1,7 @@
 """The pack as a whole: what it holds, that its documents agree with it, that its golden patients cover it."""
 
 import csv
+import dataclasses
 import re
 from importlib.resources import files
 from itertools import groupby
@@ -12,7 +13,7 @@ from cohortium_pack_multimorbidity_review.conditions import COUNTED, SHOWN
 from cohortium_pack_multimorbidity_review.reviews_due import REVIEWS
 from cohortium_plugins.golden import read_files
 from cohortium_plugins.model import nodes
-from cohortium_plugins.model.serialise import content_hash, from_json, to_json
+from cohortium_plugins.model.serialise import from_json, to_json
 from cohortium_plugins.model.values import Status
 
 definition = pack.definition
@@ -87,7 +88,7 @@ def test_each_indicator_says_what_it_means_and_where_it_comes_from():
 
 
 def test_the_definition_survives_json():
-    assert content_hash(from_json(to_json(definition))) == pack.hash
+    assert dataclasses.replace(pack, definition=from_json(to_json(definition))).hash == pack.hash
 
 
 def test_every_codelist_is_used_and_only_the_unfound_are_empty():

@@ -9,6 +9,7 @@ can. Sockets lie in a short folder, since a socket's path may have about 107 byt
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -106,16 +107,18 @@ def postgres_account() -> Account:
     """The user to run PostgreSQL as, made when root has none yet."""
     if os.geteuid() != 0:
         return Account(None, None)
-    try:
-        entry = pwd.getpwnam(_USER)
-    except KeyError:
-        useradd = shutil.which("useradd")
-        if useradd:  # of two that try at once, one fails and finds the other's
-            subprocess.run(  # noqa: S603 - a program of the system
-                [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _USER],
-                check=False,
-                capture_output=True,
-            )
+    with (_ROOTS_FOLDER / "cohortium-account.lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # of two that add it at once, one would see the other's come and go
+        try:
+            pwd.getpwnam(_USER)
+        except KeyError:
+            useradd = shutil.which("useradd")
+            if useradd:
+                subprocess.run(  # noqa: S603 - a program of the system
+                    [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _USER],
+                    check=False,
+                    capture_output=True,
+                )
         try:
             entry = pwd.getpwnam(_USER)
         except KeyError:

@@ -343,6 +343,8 @@ def _parts_left_out(node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
 
 
 def _constants_under(node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
+    """Yield other constants in a node's fields; where two fields hold the same one, the later is named by its field."""
+    said: set[str] = set()
     for field in dataclasses.fields(node):  # type: ignore[arg-type]
         item = getattr(node, field.name)
         for position, child in enumerate(item if isinstance(item, tuple) else (item,)):
@@ -352,7 +354,10 @@ def _constants_under(node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
                 put: object = other
                 if isinstance(item, tuple):
                     put = (*item[:position], other, *item[position + 1 :])
-                yield f"{child.value} to {other.value}", dataclasses.replace(node, **{field.name: put})  # type: ignore[type-var]
+                change = f"{child.value} to {other.value}"
+                change = f"{field.name} {position + 1}: {change}" if change in said else change
+                said.add(change)
+                yield change, dataclasses.replace(node, **{field.name: put})  # type: ignore[type-var]
 
 
 def _other_constants(constant: nodes.Constant) -> Iterator[nodes.Constant]:
