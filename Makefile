@@ -4,9 +4,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PATIENTS ?= 20000
+PATIENTS ?= 10000
 SERVE ?= 1
 PORT ?= 8000
+# Each of the many processes that tests and the demonstration start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo clean-demo test check fix bench bench-turnaround fuzz audit lock
@@ -32,7 +34,7 @@ web/cohortium_web/static/vendor/installed: package.json package-lock.json deploy
 	@bash deploy/install-assets.sh
 	@touch $@
 
-demo: $(VENV)/installed web/cohortium_web/static/vendor/installed ## start everything with two synthetic tenants (PATIENTS=20000 SERVE=1 PORT=8000)
+demo: $(VENV)/installed web/cohortium_web/static/vendor/installed ## start everything with two synthetic tenants (PATIENTS=10000 SERVE=1 PORT=8000)
 	@$(BIN)/cohortium demo --patients $(PATIENTS) --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
 clean-demo: ## stop the demo and remove all it made

@@ -51,6 +51,10 @@ def test_the_demonstration_says_who_can_sign_in(demo):
     assert {"clinician", "care coordinator", "IG officer", "ICB analyst"} <= roles
 
 
+def test_what_shares_a_demonstration_runs_in_one_worker(request):
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@demonstration")
+
+
 @pytest.mark.usefixtures("demo")
 def test_a_second_start_resumes(folder):
     before = as_json(folder, "status")

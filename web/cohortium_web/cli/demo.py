@@ -77,7 +77,7 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     *,
-    patients: Annotated[int, typer.Option(help="How many people the larger tenant has.")] = 20_000,
+    patients: Annotated[int, typer.Option(help="How many people the larger tenant has.")] = 10_000,
     port: Annotated[int, typer.Option(help="The port to serve on.")] = 8000,
     serve: Annotated[bool, typer.Option(help="Serve the site at the end.")] = True,
     as_json: AsJson = False,
