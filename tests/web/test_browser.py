@@ -258,7 +258,7 @@ def test_the_first_sign_in_with_an_account_and_a_change_of_role(
     page.goto(f"/sign-in/to/{registry_place.slug}")
     check(page, f"sign-in-account-{size}")
     page.get_by_label("Account name").fill(name)
-    page.get_by_label("Password").fill("marble otter lantern")
+    page.get_by_label("Password", exact=True).fill("marble otter lantern")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Set up your account").wait_for()
     check(page, f"sign-in-set-up-{size}")
@@ -338,3 +338,21 @@ def test_packs_are_read_without_javascript_and_on_a_phone(sign_in_as) -> None:
     for path, name in (("/packs/", "catalogue"), ("/packs/cancer-care/", "pack")):
         narrow.goto(path)
         check(narrow, f"packs-{name}-narrow")
+
+
+def test_one_can_look_at_the_password_one_types(open_page, registry_place) -> None:
+    """By keyboard alone; whoever has no script types it masked, and has no button that does nothing."""
+    page = open_page()
+    page.goto(f"/sign-in/to/{registry_place.slug}")
+    field = page.get_by_label("Password", exact=True)
+    field.fill("marble otter lantern")
+    assert field.get_attribute("type") == "password"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert field.get_attribute("type") == "text"
+    check(page, "sign-in-password-shown")
+    page.keyboard.press("Enter")
+    assert field.get_attribute("type") == "password"
+    plain = open_page(javascript=False)
+    plain.goto(f"/sign-in/to/{registry_place.slug}")
+    assert plain.get_by_role("button", name="Show password").count() == 0

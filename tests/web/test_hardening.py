@@ -256,6 +256,17 @@ def test_downloads_are_in_no_cache_and_are_nothing_but_downloads(opened) -> None
     assert taken > 2
 
 
+def test_what_programs_are_answered_is_a_file_in_a_browser(new_browser) -> None:
+    for path, kind in (
+        ("/api/v1/packs", "application/problem+json"),
+        ("/.well-known/smart-configuration", "application/json"),
+    ):
+        answer = new_browser().get(path, headers={"accept": "application/json"})
+        assert answer.headers["content-type"].startswith(kind), path
+        assert answer.headers["content-disposition"] == 'attachment; filename="answer.json"'
+    assert "content-disposition" not in new_browser().get("/sign-in/demo").headers
+
+
 def test_a_session_that_was_planted_is_not_the_one_that_is_opened(
     add_someone, registry_place, sign_in, new_browser
 ) -> None:

@@ -49,6 +49,8 @@ _STRICT_TRANSPORT = "max-age=63072000; includeSubDomains"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROGRAMS = re.compile(r"/oauth/token|/api/v1/packs|/sign-in/to/[^/]+/with/[^/]+/logout")
 """Where programs send what proves itself, and no cookie counts: there is nothing that a forged form could borrow."""
+_JSON = re.compile(r"application/([\w.-]+\+)?json\b")
+"""What programs are answered: a browser that opens it by itself keeps it as a file and shows nothing of it."""
 _FIRST_PART_BYTES = 1024
 """More than the part of a form with a file that holds its token."""
 
@@ -141,6 +143,8 @@ class ProtectiveHeaders:
                 if https:
                     headers["strict-transport-security"] = _STRICT_TRANSPORT
                 headers.setdefault("cache-control", "no-store")
+                if _JSON.match(headers.get("content-type", "")):
+                    headers.setdefault("content-disposition", 'attachment; filename="answer.json"')
                 if "location" in headers:
                     headers["location"] = _relative(headers["location"], scope)
                 headers.add_vary_header("HX-Request")
