@@ -205,12 +205,21 @@ def test_a_withdrawal_is_in_the_log_of_every_other_tenant_that_uses_the_version(
     assert again.status_code == 409
 
 
-@pytest.mark.parametrize("names", [{"id": "../bones"}, {"version": "1/../../2"}, {"version": ""}, {"title": "x" * 201}])
-def test_names_that_cannot_stand_in_an_address_are_refused(cast, upload, press, names):
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"id": "../bones"}, "Its id or version is none."),
+        ({"version": "1/../../2"}, "Its id or version is none."),
+        ({"version": ""}, "Its id or version is none."),
+        ({"title": "x" * 201}, "title is not a text of at most 200 letters."),
+    ],
+)
+def test_names_that_cannot_stand_in_an_address_are_refused(cast, upload, press, names, said):
     inside, _ = _opened(press.file(press.make()))  # nothing of ours builds such a file
     refused = upload(cast[1]["author"], sign(_written({**inside, **names}, ()), press.key, press.name))
     assert refused.status_code == 400, refused.text
-    assert "The pack" in refused.text
+    assert "That pack is not taken" in refused.text
+    assert said in refused.text
 
 
 def test_a_version_is_one_content_and_a_pack_one_publishers(cast, upload, press, made_packs, post):
