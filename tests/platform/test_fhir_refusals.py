@@ -178,7 +178,9 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "data", "words"), HOSTILE)
+@pytest.mark.parametrize(  # named without their bytes, in which archives note the time
+    ("name", "data", "words"), HOSTILE, ids=[f"{name}-{n}" for n, (name, *_) in enumerate(HOSTILE)]
+)
 def test_what_cannot_be_read(refusal, name, data, words):
     assert refusal({name: data}).startswith(words)
 
