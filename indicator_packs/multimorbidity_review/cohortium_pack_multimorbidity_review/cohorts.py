@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cohortium_pack_multimorbidity_review.conditions import COUNTED, Condition, by_name
+from cohortium_pack_multimorbidity_review.qof_registers import two_registers
 from cohortium_plugins.authoring import Cohort, Parameter
 from cohortium_plugins.language import (
     BoolSeries,
@@ -74,6 +75,7 @@ multimorbidity = Cohort(
     members=all_of(patient.is_registered, patient.age >= ADULT, counted >= minimum),
     since=since,
     shows=[counted],
+    reference=two_registers(counted, minimum),
     source="NICE NG56, QS153; North Central London long-term conditions service",
 )
 

@@ -33,7 +33,9 @@ from cohortium_plugins.language import (
     when,
 )
 
-__all__ = ["COUNTED", "SHOWN", "Condition", "bmi_values", "by_name", "earliest_since"]
+__all__ = [
+    "CANCER_START", "COUNTED", "DEPRESSION_START", "SHOWN", "Condition", "bmi_values", "by_name", "earliest_since",
+]  # fmt: skip
 
 CANCER_START = date(2003, 4, 1)
 """The first day whose cancers QOF counts (CAN001), as in the cancer care registry."""
