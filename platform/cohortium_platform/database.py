@@ -94,6 +94,8 @@ class TenantTable(SQLModel):
     tenant_id: UUID = Field(primary_key=True)
 
     travels: ClassVar[Travels]
+    stays: ClassVar[Mapping[str, str]] = {}
+    """Columns of a table that travels whose values stay behind, each with the reason."""
     privileges: ClassVar[frozenset[Privilege]] = frozenset(Privilege)
 
 
@@ -171,14 +173,15 @@ class Database:
         return self._engine
 
     @contextmanager
-    def tenant(self, tenant_id: UUID) -> Iterator[Session]:
-        """One transaction that sees and writes the rows of one tenant; commits at the end of the block.
+    def tenant(self, tenant_id: UUID, *, frozen: bool = False) -> Iterator[Session]:
+        """One transaction that sees and writes the rows of one tenant; commits at the end of the block. A `frozen` one
+        sees throughout what was there when it began (repeatable read).
 
         Objects stay readable after the block. Raises `Unavailable` when PostgreSQL does not answer.
         """
         if not isinstance(tenant_id, UUID):
             raise TypeError("A tenant is named by its UUID.")
-        with self._transaction(str(tenant_id)) as session:
+        with self._transaction(str(tenant_id), frozen=frozen) as session:
             session.info["tenant"] = tenant_id
             yield session
 
@@ -192,12 +195,13 @@ class Database:
             yield session
 
     @contextmanager
-    def _transaction(self, tenant: str) -> Iterator[Session]:
+    def _transaction(self, tenant: str, *, frozen: bool = False) -> Iterator[Session]:
         session = _TransactionSession(self._engine, expire_on_commit=False)
         try:
             with session, session.begin():
                 try:
-                    connection = session.connection()
+                    options = {"isolation_level": "REPEATABLE READ"} if frozen else {}
+                    connection = session.connection(execution_options=options)
                 except OperationalError as failure:
                     raise Unavailable("PostgreSQL does not answer.", "Try again in a minute.") from failure
                 connection.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": tenant})

@@ -39,6 +39,9 @@ _OF_DUCKDB = "a view of DuckDB, over one tenant's files in this process' memory"
 ALLOWED = {
     ("platform/cohortium_platform/engine/duckdb_records.py", "a view with its owner's rights"): _OF_DUCKDB,
     ("platform/cohortium_platform/engine/duckdb_script.py", "a view with its owner's rights"): _OF_DUCKDB,
+    ("tenants/cohortium_tenants/exit/describing.py", "a view with its owner's rights"): (
+        "a view of DuckDB, for whoever reads a bundle"
+    ),
     ("platform/cohortium_platform/ingest/fhir/resolving.py", "a view with its owner's rights"): _OF_DUCKDB,
     ("platform/cohortium_platform/audit/functions.py", "a function with its owner's rights"): (
         "sequences that the application may not read; each function looks at the transaction's tenant only"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID, uuid4
@@ -13,6 +14,8 @@ from sqlmodel import Field
 from cohortium_platform.database import Privilege, TenantTable, Travels
 
 __all__ = ["BreakGlass", "BreakGlassReview", "Reason", "ReviewOutcome"]
+
+_SEALED = "It is sealed under a key that stays; who opened which patient, when and why stands in the log."
 
 
 class Reason(enum.StrEnum):
@@ -44,6 +47,7 @@ class BreakGlass(TenantTable, table=True):
         Index(None, "tenant_id", "person_id", "patient"),
     )
     travels: ClassVar[Travels] = Travels.EXPORTED
+    stays: ClassVar[Mapping[str, str]] = {"sealed": _SEALED}
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     person_id: UUID
@@ -66,6 +70,7 @@ class BreakGlassReview(TenantTable, table=True):
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),
     )
     travels: ClassVar[Travels] = Travels.EXPORTED
+    stays: ClassVar[Mapping[str, str]] = {"note": _SEALED}
     privileges: ClassVar[frozenset[Privilege]] = frozenset({Privilege.SELECT, Privilege.INSERT})
 
     break_glass_id: UUID = Field(primary_key=True)

@@ -95,6 +95,15 @@ class LogKey:
             return False
         return True
 
+    def signed_text(self, note: str) -> str | None:
+        """The text of a signed note, when this key signed it; else None. Raises `BadInput` for what is no signed note,
+        and for a false signature of this key.
+        """
+        text, gap, signatures = note.partition("\n\n")
+        if not gap:
+            raise BadInput("That is not a signed text.", "It is lines, an empty one, and signatures.")
+        return text + "\n" if _signed(text + "\n", signatures, self) else None
+
 
 @dataclass(frozen=True, slots=True)
 class LogSigner:
@@ -110,7 +119,10 @@ class LogSigner:
 
     def sign(self, size: int, root: bytes) -> str:
         """A signed checkpoint."""
-        text = Checkpoint(self.origin, size, root).text()
+        return self.sign_text(Checkpoint(self.origin, size, root).text())
+
+    def sign_text(self, text: str) -> str:
+        """A signed note of any text of whole lines. What is no checkpoint must not begin with a log's name."""
         signature = self.key.key_id + self._key().sign(text.encode())
         return f"{text}\n{_SIGNATURE}{self.origin} {_base64(signature)}\n"
 

@@ -69,7 +69,8 @@ _END = """
 SELECT * FROM compared ORDER BY pack;
 """
 _COMPARE = """
-CREATE OR REPLACE TEMP VIEW results AS SELECT {columns} FROM read_parquet({files}, hive_partitioning = false);
+CREATE OR REPLACE TEMP VIEW results AS SELECT {columns} FROM read_parquet({files}, hive_partitioning = false,
+    union_by_name = true);
 INSERT INTO differences SELECT {pack}, 'only in results', * FROM (
     SELECT {columns} FROM results EXCEPT ALL SELECT {columns} FROM recomputed
 );

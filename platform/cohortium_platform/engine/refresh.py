@@ -36,7 +36,7 @@ from cohortium_platform.results import Evaluated, Former, Kept, ResultStore, for
 from cohortium_platform.settings import Settings
 from cohortium_plugins.model.serialise import content_hash
 
-__all__ = ["Refreshed", "refresh_tenant"]
+__all__ = ["Refreshed", "out_of_date", "refresh_tenant"]
 
 Progress = Callable[[float, str], None]
 Transaction = Callable[[], AbstractContextManager[Session]]
@@ -125,6 +125,22 @@ def _plan(session: Session, store: RecordStore, request: Request, to: dt.date | 
         standing.append((each, sorted(each.practices.intersection(source.practices) - stale)))
     whole = sorted(set(source.practices).difference(*(practices for _, practices in standing)))
     return _Plan(source, [*earlier, day], whole, [found for found in standing if found[1]] if day > newest else [])
+
+
+def out_of_date(session: Session, store: RecordStore, pack: str, definition_hash: str) -> frozenset[str]:
+    """Give the practices whose results of a pack are not those of this definition over the newest snapshot, at the
+    newest index date of all.
+    """
+    snapshot = snapshot_current(session)
+    found = set(CatalogueSource(session, store, snapshot).practices)
+    formers = former_results(session, pack)
+    for each in formers:
+        made = each.evaluation
+        alike = (made.definition_hash, made.index_dates) == (definition_hash, formers[0].evaluation.index_dates)
+        days = [*each.earlier_dates, made.index_date]
+        found.symmetric_difference_update(each.practices)  # neither without results nor without records
+        found.update(_stale(session, store, each, snapshot, days) if alike else each.practices)
+    return frozenset(found)
 
 
 def _stale(
