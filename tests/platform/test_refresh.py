@@ -15,16 +15,30 @@ import pytest
 from sqlmodel import select
 
 from cohortium_platform.engine.catalogue import CatalogueSource
+from cohortium_platform.engine.control import EngineSettings
+from cohortium_platform.engine.entered import OnePatient, reevaluate_patient
 from cohortium_platform.engine.explain import load_record
 from cohortium_platform.engine.golden import record_files
 from cohortium_platform.engine.refresh import refresh_tenant
 from cohortium_platform.engine.service import Asked, Request, evaluate_tenant, run
 from cohortium_platform.errors import Cancelled, Unavailable
-from cohortium_platform.records import GP, SCHEMAS, Load, RecordStore, Replacement, files, publish, snapshot_current
-from cohortium_platform.results import ResultFileRow, ResultKind, ResultStore, former_results, write
+from cohortium_platform.records import (
+    GP,
+    SCHEMAS,
+    EntryRow,
+    Load,
+    RecordStore,
+    Replacement,
+    files,
+    lay_over,
+    publish,
+    snapshot_current,
+)
+from cohortium_platform.results import STATUS_CODES, ResultFileRow, ResultKind, ResultStore, former_results, write
 from cohortium_plugins.authoring import Cohort, Indicator, Stratifier, age_band, declined
 from cohortium_plugins.language import case, events, index_date, months, otherwise, patient, season_start, when
-from cohortium_plugins.model import Code, Codelist, Definition
+from cohortium_plugins.model import Code, Codelist, Definition, Status
+from cohortium_plugins.model.serialise import content_hash
 from cohortium_plugins.pack import Pack
 from cohortium_plugins.record import Record, Row
 
@@ -301,3 +315,31 @@ def test_a_process_that_is_killed_leaves_the_former_results(world, place):
     assert bytes_of(world) == former
     world.refresh(later)
     assert {row["index_date"] for row in published(world)[ResultKind.RESULTS]} == {later}
+
+
+# --- an entry about somebody in two cohorts ---------------------------------------------------------------------------
+
+
+def test_a_late_entry_decides_measures_of_every_cohort_that_somebody_is_in(world):
+    before = published(world)
+    names = {}
+    for row in before[ResultKind.RESULTS]:
+        names.setdefault((row["practice"], row["patient_id"]), set()).add(row["indicator"])
+    practice, patient = min(who for who, some in names.items() if {"yearly", "often"} <= some)
+    entries = [EntryRow(patient, number, START + timedelta(days=5), code) for number, code in enumerate((2, 2, 3))]
+    results = ResultStore(world.settings.store_root, world.tenant.id)
+    with world.database.tenant(world.tenant.id) as session:
+        lay_over(session, world.store, practice, entries, actor="test")
+        who = OnePatient(PACK.id, DEFINITION, content_hash(DEFINITION), practice, patient)
+        assert reevaluate_patient(session, world.store, results, who, EngineSettings(threads=1))
+    at_once = published(world)
+    of_patient = {row["indicator"]: row for row in at_once[ResultKind.RESULTS] if row["patient_id"] == patient}
+    assert {name: of_patient[name]["status"] for name in ("yearly", "often")} == {"yearly": "met", "often": "met"}
+    assert of_patient["yearly"]["met_date"] == START + timedelta(days=5)
+    lines = [row for row in at_once[ResultKind.LIST] if row["patient_id"] == patient]
+    assert len(lines) == 1
+    places = {indicator.name: place for place, indicator in enumerate(INDICATORS)}
+    met = STATUS_CODES[Status.MET]
+    assert [lines[0]["statuses"][places[name]] for name in ("yearly", "often")] == [met, met]
+    evaluate_tenant(world.database, world.settings, world.tenant.id, replace(REQUEST, index_dates=(*HISTORY, START)))
+    assert published(world) == at_once

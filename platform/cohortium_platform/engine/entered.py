@@ -23,6 +23,7 @@ from cohortium_platform.engine.control import EngineSettings
 from cohortium_platform.engine.duckdb import evaluate
 from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, STATUS_CODES, Kind
 from cohortium_platform.engine.explain import load_record
+from cohortium_platform.engine.people import one_line_each
 from cohortium_platform.engine.source import FRAME_TABLES, RecordFiles
 from cohortium_platform.errors import NotFound
 from cohortium_platform.records import COHORTIUM, RecordStore, changed_practices, snapshot_current
@@ -75,23 +76,21 @@ def with_late_entries(evaluated: Evaluated, definition: Definition, source: Cata
 
 
 def _with(evaluated: Evaluated, definition: Definition, record: Record, day: dt.date) -> Evaluated:
-    """Put what late entries decide of one patient in place. Only a member has results."""
+    """Put what late entries decide of one patient in place. Only a member has results, of their cohorts' measures."""
     who = pc.equal(evaluated.listed.column("patient_id"), record.patient_id)
     mine = pc.and_(who, pc.equal(evaluated.listed.column("practice"), record.practice))
     line = evaluated.listed.filter(mine)
     if not line.num_rows:
         return evaluated
     decided: dict[str, Result] = {}
-    cohorts = set(line.column("cohort").to_pylist())
+    (row,) = line.to_pylist()
     for indicator in definition.indicators:
-        if indicator.cohort in cohorts:
+        if row[f"status:{indicator.name}"] is not None:
             found = standing_with_entries(definition, indicator, record, day)
             if found.record is not record:
                 decided[indicator.name] = replace(found.result, index_date=day)
-    lines = [_line(row, definition, decided, day) for row in line.to_pylist()]
-    listed = pa.concat_tables(
-        [evaluated.listed.filter(pc.invert(mine)), pa.Table.from_pylist(lines, evaluated.listed.schema)]
-    )
+    changed = pa.Table.from_pylist([_line(row, definition, decided, day)], evaluated.listed.schema)
+    listed = pa.concat_tables([evaluated.listed.filter(pc.invert(mine)), changed])
     return replace(evaluated, listed=listed, results=_with_results(evaluated.results, record, decided, day))
 
 
@@ -101,9 +100,9 @@ def _line(
     """Give a member's line with what was decided; it is looked at again on the next day."""
     changed = dict(row)
     for indicator in definition.indicators:
-        if indicator.name in decided and indicator.cohort == row["cohort"]:
+        if indicator.name in decided:
             changed[f"status:{indicator.name}"] = STATUS_CODES[decided[indicator.name].status]
-    found = [changed[f"status:{i.name}"] for i in definition.indicators if i.cohort == row["cohort"]]
+    found = [changed[f"status:{indicator.name}"] for indicator in definition.indicators]
     changed["gaps"] = found.count(STATUS_CODES[Status.OVERDUE])
     changed["due"] = found.count(STATUS_CODES[Status.DUE])
     if MAY_CHANGE in changed:
@@ -195,5 +194,5 @@ def _evaluated(who: OnePatient, source: RecordFiles, former: Former, engine: Eng
             engine="duckdb",
             started=started,
             results=tables.fetch(Kind.RESULTS),
-            listed=tables.fetch(Kind.LIST),
+            listed=one_line_each(tables.fetch(Kind.LIST)),
         )
