@@ -503,6 +503,7 @@ if __name__ == "__main__":
 
 
 def peak_kib(folder: Path, people: int) -> int:
+    folder.mkdir(exist_ok=True)
     script = folder / "measure.py"
     script.write_text(MEASURE)
     done = subprocess.run(
@@ -516,7 +517,9 @@ def peak_kib(folder: Path, people: int) -> int:
 
 @pytest.mark.slow
 def test_memory_stays_bounded_and_does_not_grow_with_the_population(tmp_path):
-    """Two practices of 5,000 and of 15,000 people: the larger one takes no more, since work goes block by block."""
-    small, large = peak_kib(tmp_path, 10_000), peak_kib(tmp_path, 30_000)
+    """Two practices of 5,000 and of 15,000 people: the larger one takes no more, since work goes block by block. The
+    least of two runs each: a machine that is busy frees memory late, and no run takes less than it needs.
+    """
+    small, large = (min(peak_kib(tmp_path / str(run), people) for run in range(2)) for people in (10_000, 30_000))
     assert large < 1.5 * 2**20
     assert large < 1.25 * small
