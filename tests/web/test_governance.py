@@ -184,7 +184,10 @@ def test_an_officer_does_not_decide_on_their_own_request(database, registry_plac
         entries = session.exec(select(AuditEntry).where(AuditEntry.actor == str(both.person))).all()
         colleague = add_person(session, "A colleague", [])
         theirs = ask_for(session, wanted, by=colleague)
-    assert ("decide-approval", "denied") in {(entry.action, entry.outcome) for entry in entries}
+    said = [(entry.action, entry.outcome, entry.detail.get("looked")) for entry in entries]
+    assert ("decide-approval", "done", True) in said, "the page was looked at"
+    assert ("decide-approval", "denied", None) in said
+    assert ("decide-approval", "done", None) not in said
     answer = _post(client, form_token, "/ig/rules/", f"/ig/approvals/{theirs}/decide", agreed="yes", why="For us all")
     assert answer.status_code == 403, "it would be of use to the officer as an analyst"
 

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, Response
 from cohortium_auth.breakglass import open_until, unreviewed
 from cohortium_auth.login import Purpose, Role, SignedIn, roles_of
 from cohortium_auth.policy import (
+    CHANGING,
     OF_PRACTICES,
     Action,
     Decision,
@@ -62,6 +63,7 @@ _AREAS = (
 )
 """Parts of the site that are about no record: title, address, and the actions of which any opens it."""
 
+_SAFE = frozenset({"GET", "HEAD"})
 _COUNT = frozenset({Role.ICB_ANALYST, Role.PROGRAMME_LEAD})
 """Roles whose pages lead to suppressed counts, where policy allows them."""
 
@@ -291,8 +293,13 @@ def entry_of(  # noqa: PLR0913 - an entry is this much
         policy=asking.decision.policy_ids if outcome is not Outcome.DENIED or not asking.decision.allowed else "",
         outcome=outcome,
         request_id=request_id_of(asking.request.scope),
-        detail={**(detail or {}), **_relied_on(asking.decision)},
+        detail={**(detail or {}), **_only_looked(asking), **_relied_on(asking.decision)},
     )
+
+
+def _only_looked(asking: Asking) -> Mapping[str, bool]:
+    """Whether a page that can change something was looked at and nothing changed: the action alone would say it was."""
+    return {"looked": True} if asking.request.method in _SAFE and asking.action in CHANGING else {}
 
 
 def _relied_on(decision: Decision) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """May they? Decisions by Cedar policies, and the agreements that give reach. Not here: who is asking (`login`)."""
 
-from cohortium_auth.policy.actions import LEVELS, OF_PRACTICES, Action, Obligation
+from cohortium_auth.policy.actions import CHANGING, LEVELS, OF_PRACTICES, Action, Obligation
 from cohortium_auth.policy.agreements import agreements_of, end_agreement, is_shared, practices_sharing_with, share
 from cohortium_auth.policy.book import Policy, PolicyBook, read_policies
 from cohortium_auth.policy.decisions import (
@@ -17,6 +17,7 @@ from cohortium_auth.policy.matrix import Permission, access_matrix
 from cohortium_auth.policy.patients import OF_PATIENTS, PatientScope, patients_left_in
 
 __all__ = [
+    "CHANGING",
     "LEVELS",
     "OF_PATIENTS",
     "OF_PRACTICES",

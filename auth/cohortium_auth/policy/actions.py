@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from cohortium_auth.approvals import Level
 
-__all__ = ["LEVELS", "OF_PRACTICES", "Action", "Obligation"]
+__all__ = ["CHANGING", "LEVELS", "OF_PRACTICES", "Action", "Obligation"]
 
 
 class Action(enum.StrEnum):
@@ -57,6 +57,16 @@ LEVELS: Mapping[Action, Level] = {
     Action.EXPORT_IDENTIFIABLE: Level.IDENTIFIABLE,
 }
 """How near to a person an action comes, for what is not direct care."""
+
+CHANGING = frozenset(
+    {
+        Action.FILL_IN_TEMPLATE, Action.BREAK_GLASS, Action.REQUEST_APPROVAL, Action.DECIDE_APPROVAL,
+        Action.REVIEW_BREAK_GLASS, Action.MANAGE_OPT_OUTS, Action.MANAGE_IG_SETTINGS, Action.MANAGE_ONBOARDING,
+        Action.PUBLISH_PACK, Action.SIGN_OFF_PACK, Action.WITHDRAW_PACK, Action.MANAGE_PUBLISHERS, Action.PREVIEW_PACK,
+        Action.ENABLE_PACK, Action.REPORT_INCIDENT,
+    }
+)  # fmt: skip
+"""Actions that change something, whose pages can also be looked at without doing so."""
 
 OF_PRACTICES = frozenset(LEVELS)
 """Actions whose resource is a practice's records; the others are asked of the tenant itself."""

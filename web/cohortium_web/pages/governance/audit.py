@@ -57,7 +57,21 @@ _COLUMNS = (
     Column("policy", "Policy"),
     Column("outcome", "Outcome"),
 )
-_SAID = ("shown", "as", "agreed", "state", "revoked", "rule", "before", "after", "step", "withdrawn", "reason")
+_SAID = (
+    "looked",
+    "shown",
+    "as",
+    "agreed",
+    "state",
+    "revoked",
+    "rule",
+    "before",
+    "after",
+    "step",
+    "withdrawn",
+    "reason",
+)
+_CALLED = {"looked": "only looked at"}
 _TAGS = {Outcome.DENIED: "orange", Outcome.FAILED: "red"}
 
 
@@ -170,7 +184,7 @@ def _table(asking: Asking, found: Sequence[FoundEntry]) -> Table:
 def _said(detail: Mapping[str, object]) -> str:
     """What was looked at or decided, in a line. Filters and counts of lists stay in the log: officers see no count."""
     words = {True: "yes", False: "no"}
-    found = ((name, detail[name]) for name in _SAID if name in detail)
+    found = ((_CALLED.get(name, name), detail[name]) for name in _SAID if name in detail)
     return "; ".join(f"{name}: {words[value] if isinstance(value, bool) else value}" for name, value in found)
 
 
