@@ -109,7 +109,7 @@ def two_registers(counted: NumberSeries, minimum: NumberSeries) -> definition.Re
     with_drugs = on + undrugged
     return Reference(
         "qof-registers",
-        title="QOF registers, as many of them",
+        title="QOF registers of single conditions",
         members=patient.is_registered & (on >= minimum),
         coded=coded >= minimum,
         reasons=[
@@ -140,6 +140,6 @@ def two_registers(counted: NumberSeries, minimum: NumberSeries) -> definition.Re
                 coded >= minimum,
             ),
         ],
-        source="QOF business rules v50, registers of single conditions",
+        source="QOF business rules v50",
         unsure="QOF itself has no register of people with several conditions.",
     )

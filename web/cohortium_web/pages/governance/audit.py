@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from cohortium_auth.login import names_of
 from cohortium_auth.policy import Action
-from cohortium_platform.audit import Outcome
+from cohortium_platform.audit import AuditEntry, Outcome
 from cohortium_platform.audit.search import AuditPage, FoundEntry, search
 from cohortium_platform.audit.sequencer import sequence
 from cohortium_platform.errors import BadInput, NotFound
@@ -71,7 +71,6 @@ _SAID = (
     "withdrawn",
     "reason",
 )
-_CALLED = {"looked": "only looked at"}
 _TAGS = {Outcome.DENIED: "orange", Outcome.FAILED: "red"}
 
 
@@ -169,7 +168,7 @@ def _table(asking: Asking, found: Sequence[FoundEntry]) -> Table:
             Cell(each.entry.role),
             Cell(asking.name_of(each.entry.organisation)),
             Cell(each.entry.purpose),
-            Cell(each.entry.action),
+            Cell(_done(each.entry)),
             Cell(each.entry.resource),
             Cell(len(each.entry.patients)),
             Cell(_said(each.entry.detail)),
@@ -181,10 +180,15 @@ def _table(asking: Asking, found: Sequence[FoundEntry]) -> Table:
     return Table("audit-log", "Entries of the log, newest first", _COLUMNS, rows, "Nothing in the log is like that.")
 
 
+def _done(entry: AuditEntry) -> str:
+    """What was done; of a page that can change something, whether it was only looked at."""
+    return f"{entry.action}, only looked at" if entry.detail.get("looked") else entry.action
+
+
 def _said(detail: Mapping[str, object]) -> str:
     """What was looked at or decided, in a line. Filters and counts of lists stay in the log: officers see no count."""
     words = {True: "yes", False: "no"}
-    found = ((_CALLED.get(name, name), detail[name]) for name in _SAID if name in detail)
+    found = ((name, detail[name]) for name in _SAID if name in detail)
     return "; ".join(f"{name}: {words[value] if isinstance(value, bool) else value}" for name, value in found)
 
 
