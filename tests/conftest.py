@@ -38,6 +38,17 @@ from cohortium_tenants.keys import open_keys
 from cohortium_tenants.tenants import Tenant, create_tenant
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests of one file together where it has fixtures of its own length: two workers would each make them."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or item.get_closest_marker("xdist_group"):
+            continue
+        fixtures = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - pytest tells scopes nowhere else
+        if any(found.scope == "module" for named in fixtures.values() for found in named):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A folder for the whole run, outside pytest's own, which PostgreSQL's user could not reach."""

@@ -352,8 +352,8 @@ def test_who_may_fill_in(role, where, status, reviewed, add_someone, sign_in, pa
 
 def test_a_response_is_of_its_own_patient_only(clinician, path_of) -> None:
     path, other = path_of("delaney"), path_of("blackwood")
-    listed = clinician.get(path + "reviews/").text
-    response = re.search(r"/reviews/done/([0-9a-f-]{36})/", listed)[1]
+    where = Form(clinician, path).send("complete", support__discussed="yes").headers["location"]
+    response = re.search(r"/reviews/done/([0-9a-f-]{36})/", where)[1]
     assert clinician.get(f"{path}reviews/done/{response}/").status_code == 200
     assert clinician.get(f"{other}reviews/done/{response}/").status_code == 404
     assert clinician.get(f"{path}reviews/done/nonsense/").status_code == 404
