@@ -165,7 +165,7 @@ def test_after_a_rotation_of_the_key_encryption_key_people_sign_in_anew(
 ) -> None:
     before = open_cookie_signer(database, key_encryption)
     cookie = before.sign(uuid4(), "token")
-    rotated = FileKeyEncryption.create(tmp_path / "keys" / "new")
+    rotated = FileKeyEncryption.create_file(tmp_path / "keys" / "new")
     after = open_cookie_signer(database, rotated)
     with pytest.raises(Unauthenticated):
         after.read(cookie)

@@ -69,7 +69,7 @@ def place() -> Iterator[Place]:
     folder = Path(tempfile.mkdtemp(prefix="cohortium-bench-"))
     folder.chmod(0o755)
     with embedded_services(folder / "services", durable=True) as services:
-        key_encryption = FileKeyEncryption.create(folder / "keys" / "key")
+        key_encryption = FileKeyEncryption.create_file(folder / "keys" / "key")
         settings = Settings(
             database_url=SecretStr(services.database_url()),
             owner_database_url=SecretStr(services.database_url("cohortium_owner")),

@@ -86,7 +86,7 @@ def place() -> Iterator[tuple[Path, Settings, Tenant]]:
     """A database server of this test's own, that flushes what it commits."""
     folder = Path(tempfile.mkdtemp())
     services = ensure_started(folder / "services")
-    key_encryption = FileKeyEncryption.create(folder / "key")
+    key_encryption = FileKeyEncryption.create_file(folder / "key")
     settings = Settings(
         database_url=SecretStr(services.database_url()),
         owner_database_url=SecretStr(services.database_url("cohortium_owner")),

@@ -77,7 +77,7 @@ def demo_environment(folder: Path) -> Mapping[str, str]:
     """Start the demonstration's servers when they do not run, and give the settings that name them."""
     places = DemoPlaces(folder.resolve())
     services = ensure_started(places.servers)
-    FileKeyEncryption.create(places.key_file)
+    FileKeyEncryption.create_file(places.key_file)
     places.store.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         **services.settings_environment(),

@@ -16,12 +16,13 @@ __all__ = ["create_keys", "destroy_keys", "open_keys", "open_log_key", "rewrap_k
 
 
 def create_keys(session: Session, key_encryption: KeyEncryption) -> TenantKeys:
-    """Generate a tenant's keys and keep them wrapped. Raises `Conflict` when it has some."""
+    """Generate a tenant's keys and keep them wrapped. Raises `Conflict` when it has some, or had some once."""
     tenant = tenant_of(session)
     if session.exec(select(StoredKey)).first() is not None:
         raise Conflict("This tenant has keys already.", "Making new ones would make its records unreadable.")
+    wrapping = key_encryption.create(tenant)
     for purpose in KeyPurpose:
-        wrapped = key_encryption.wrap(secrets.token_bytes(KEY_BYTES), _context(session, purpose))
+        wrapped = wrapping.wrap(secrets.token_bytes(KEY_BYTES), _context(session, purpose))
         session.add(StoredKey(tenant_id=tenant, purpose=purpose, key_id=wrapped.key_id, sealed=wrapped.sealed))
     session.flush()
     return open_keys(session, key_encryption)
@@ -32,10 +33,9 @@ def open_keys(session: Session, key_encryption: KeyEncryption) -> TenantKeys:
     stored = {key.purpose: key for key in session.exec(select(StoredKey))}
     if set(stored) != set(KeyPurpose):
         raise NotFound("This tenant has no keys.", "Either it was never set up, or it has left and they are destroyed.")
+    wrapping = key_encryption.of(tenant_of(session))
     opened = {
-        purpose: key_encryption.unwrap(
-            WrappedKey(stored[purpose].key_id, stored[purpose].sealed), _context(session, purpose)
-        )
+        purpose: wrapping.unwrap(WrappedKey(stored[purpose].key_id, stored[purpose].sealed), _context(session, purpose))
         for purpose in KeyPurpose
         if purpose != KeyPurpose.LOG
     }
@@ -53,28 +53,36 @@ def open_log_key(session: Session, key_encryption: KeyEncryption) -> bytes:
     stored = session.exec(select(StoredKey).where(StoredKey.purpose == KeyPurpose.LOG)).one_or_none()
     if stored is None:
         raise NotFound("This tenant has no keys.", "Either it was never set up, or it has left and they are destroyed.")
-    return key_encryption.unwrap(WrappedKey(stored.key_id, stored.sealed), _context(session, KeyPurpose.LOG))
+    wrapping = key_encryption.of(tenant_of(session))
+    return wrapping.unwrap(WrappedKey(stored.key_id, stored.sealed), _context(session, KeyPurpose.LOG))
 
 
 def rewrap_keys(session: Session, old: KeyEncryption, new: KeyEncryption) -> int:
     """Wrap a tenant's keys by another key-encryption key; what they sealed stays as it is. Returns how many changed.
 
-    Keys that `new` has wrapped already are left alone, so that a rotation over many tenants can be resumed.
+    Keys that `new` has wrapped already are left alone, so that a rotation over many tenants can be resumed. Once this
+    is committed, the tenant's wrapping key of `old` must be destroyed: older backups of the database open with it.
     """
-    changed = 0
+    changed, wrapping = 0, new.create(tenant_of(session))
     for key in session.exec(select(StoredKey).with_for_update()).all():
-        if key.key_id == new.key_id:
+        if key.key_id == wrapping.key_id:
             continue
         context = _context(session, KeyPurpose(key.purpose))
-        wrapped = new.wrap(old.unwrap(WrappedKey(key.key_id, key.sealed), context), context)
+        opened = old.of(tenant_of(session)).unwrap(WrappedKey(key.key_id, key.sealed), context)
+        wrapped = wrapping.wrap(opened, context)
         key.key_id, key.sealed, key.wrapped = wrapped.key_id, wrapped.sealed, datetime.now(UTC)
         session.add(key)
         changed += 1
     return changed
 
 
-def destroy_keys(session: Session) -> int:
-    """Destroy a tenant's keys: nothing that they sealed can be read again. Returns how many there were."""
+def destroy_keys(session: Session, key_encryption: KeyEncryption) -> int:
+    """Destroy a tenant's keys: nothing that they sealed can be read again, whichever backup it comes from.
+
+    The wrapping key goes first and does not come back when the transaction fails: repeat it. Returns how many wrapped
+    keys there were.
+    """
+    key_encryption.destroy(tenant_of(session))
     keys = session.exec(select(StoredKey)).all()
     for key in keys:
         session.delete(key)
