@@ -16,6 +16,7 @@ from cohortium_plugins.errors import PackError
 from cohortium_plugins.importing import Unreadable
 from cohortium_web.cli import (
     audit,
+    backups,
     bundles,
     demo,
     opt_outs,
@@ -52,7 +53,7 @@ app.add_typer(programs.app, name="program")
 app.add_typer(audit.app, name="audit")
 app.add_typer(opt_outs.app, name="opt-outs")
 app.add_typer(sensitive.app, name="sensitive")
-for module in (service, synthetic, records, registries, refreshing, bundles, demo):
+for module in (service, synthetic, records, registries, refreshing, backups, bundles, demo):
     module.add_to(app)
 
 
