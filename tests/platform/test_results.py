@@ -1,8 +1,10 @@
 """Results are written, made to count, and read for the practices allowed and no others."""
 
+import dataclasses
 import datetime as dt
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cohortium_platform.errors import BadInput, Conflict, NotFound
@@ -11,6 +13,7 @@ from cohortium_platform.results import (
     Evaluated,
     ListQuery,
     RegistryResults,
+    ResultKind,
     ResultReader,
     ResultStore,
     commit,
@@ -110,6 +113,36 @@ def reader():
 @pytest.fixture
 def store(settings, tenant):
     return ResultStore(settings.store_root, tenant.id)
+
+
+def test_the_order_and_the_pieces_that_results_come_in_leave_no_trace(store):
+    """Words as words or as numbers of dictionaries that each piece has for itself; a patient's rows anywhere."""
+    words = pa.schema([
+        (f.name, pa.dictionary(pa.int32(), pa.string()) if f.type == pa.string() else f.type) for f in SCHEMA
+    ])  # fmt: skip
+    tables = [pa.Table.from_pylist(RESULTS, SCHEMA)]
+    for places in ([7, 3, 0, 6, 1, 5, 2, 4], [4, 0, 7, 2, 5, 3, 1, 6]):
+        pieces = [pa.Table.from_pylist([RESULTS[place]], words) for place in places]
+        tables.append(pa.concat_tables(pieces))
+    written = []
+    for table in tables:
+        files = write(store, dataclasses.replace(evaluated(), results=table)).files
+        written.append({kind: (sha256, rows) for kind, (_, sha256, rows) in files.items()})
+    assert written[0] == written[1] == written[2]
+    path, _, rows = files["results"]
+    assert rows == {"Z1": 4, "Z2": 2, "Z3": 1}
+    expected = sorted(RESULTS[:7], key=lambda row: (row["practice"], row["patient_id"], row["indicator"]))
+    assert pq.read_table(store.path(path)).to_pylist() == expected
+
+
+def test_many_rows_in_pieces_fill_groups_of_one_size(store):
+    rows = pa.table({"practice": ["Z1"] * 40_000, "n": list(range(40_000))})
+    path, digest = store.write("test", ResultKind.RESULTS, rows)
+    pieces = [rows.slice(start, 7_001) for start in range(0, 40_000, 7_001)]
+    _, again = store.write_pieces("test", ResultKind.RESULTS, rows.schema, pieces)
+    assert again == digest
+    groups = pq.read_metadata(store.path(path))
+    assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [16_384, 16_384, 7_232]
 
 
 @pytest.fixture

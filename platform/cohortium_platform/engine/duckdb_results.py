@@ -15,22 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, STATUS_CODES
+from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, RESULT_TYPES, STATUS_CODES
 from cohortium_plugins.model.values import ValueType
 
 __all__ = ["Told", "told_column", "unfolded"]
 
 _Places: TypeAlias = npt.NDArray[np.int64]
 
-_TYPES = {
-    ValueType.CODE: pa.int64(),
-    ValueType.TEXT: pa.string(),
-    ValueType.DATE: pa.date32(),
-    ValueType.BOOL: pa.bool_(),
-    ValueType.NUMBER: pa.float64(),
-}
 _OF_PERSON = {"practice": "practice", "patient_id": "patient_id", "index_date": "as_of"}
-_FEW = 128
 _STATUSES = pa.array([str(status.value) for status in STATUS_CODES])
 
 
@@ -69,11 +61,11 @@ def unfolded(people: pa.Table, told: Told) -> pa.Table:
             codes = _column(columns, people.num_rows, count, name, pa.uint8())
             made[name] = _texts(codes.take(places).to_numpy(), _STATUSES)
         elif name in _OF_PERSON:
-            made[name] = columns[_OF_PERSON[name]].take(persons)
+            made[name] = _of_kind(columns[_OF_PERSON[name]], RESULT_TYPES[kind]).take(persons)
         elif any(told_column(number, name) in columns for number in range(count)):
-            made[name] = _column(columns, people.num_rows, count, name, _TYPES[kind]).take(places)
+            made[name] = _column(columns, people.num_rows, count, name, RESULT_TYPES[kind]).take(places)
         else:
-            made[name] = pa.nulls(len(places), _TYPES[kind])
+            made[name] = pa.nulls(len(places), RESULT_TYPES[kind])
     return pa.table(made)
 
 
@@ -97,15 +89,18 @@ def _numbers(found: pa.Array) -> _Places:
 
 
 def _texts(places: npt.NDArray[np.integer], words: pa.Array) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(
-        pa.array(places.astype(np.int8 if len(words) < _FEW else np.int32)), words
-    ).dictionary_decode()
+    return pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), words)
 
 
 def _column(columns: Mapping[str, pa.Array], rows: int, count: int, name: str, kind: pa.DataType) -> pa.Array:
     """Give what all indicators say in one column of results, one indicator after the other."""
-    nothing = pa.nulls(rows, kind)
-    return _joined([columns.get(told_column(number, name), nothing) for number in range(count)], kind)
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    nothing = pa.nulls(rows, plain)
+    return _of_kind(_joined([columns.get(told_column(number, name), nothing) for number in range(count)], plain), kind)
+
+
+def _of_kind(found: pa.Array, kind: pa.DataType) -> pa.Array:
+    return found.dictionary_encode() if pa.types.is_dictionary(kind) else found
 
 
 def _joined(chunks: Sequence[pa.Array], kind: pa.DataType) -> pa.Array:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from cohortium_plugins.model.values import Status, ValueType
 
-__all__ = ["MAY_CHANGE", "RESULT_COLUMNS", "STATUS_CODES", "EvaluatedTables", "Kind"]
+__all__ = ["MAY_CHANGE", "RESULT_COLUMNS", "RESULT_TYPES", "STATUS_CODES", "EvaluatedTables", "Kind"]
 
 STATUS_CODES: Mapping[Status, int] = {status: number for number, status in enumerate(Status)}
 """The number that stands for a status in columns."""
@@ -39,6 +39,15 @@ RESULT_COLUMNS: Mapping[str, ValueType] = {
     "window_end": ValueType.DATE,
 }
 """The columns of results, in order: those of `cohortium_plugins.record.Result`."""
+
+RESULT_TYPES: Mapping[ValueType, pa.DataType] = {
+    ValueType.CODE: pa.int64(),
+    ValueType.TEXT: pa.dictionary(pa.int32(), pa.string()),
+    ValueType.DATE: pa.date32(),
+    ValueType.BOOL: pa.bool_(),
+    ValueType.NUMBER: pa.float64(),
+}
+"""How columns of results are held. Words are numbers of a dictionary: there are few, and results by the million."""
 
 
 MAY_CHANGE = "may_change"

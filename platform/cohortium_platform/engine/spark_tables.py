@@ -13,21 +13,14 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, Kind
+from cohortium_platform.engine.evaluated import MAY_CHANGE, RESULT_COLUMNS, RESULT_TYPES, Kind
 from cohortium_platform.engine.spark_status import LINE_KEYS, MEMBERS, POSITION, RESULTS
 from cohortium_plugins import dates
 from cohortium_plugins.model.definition import Definition
-from cohortium_plugins.model.values import Duration, Unit, ValueType
+from cohortium_plugins.model.values import Duration, Unit
 
 __all__ = ["SparkTables"]
 
-_TYPES: Mapping[ValueType, pa.DataType] = {
-    ValueType.BOOL: pa.bool_(),
-    ValueType.DATE: pa.date32(),
-    ValueType.NUMBER: pa.float64(),
-    ValueType.TEXT: pa.string(),
-    ValueType.CODE: pa.int64(),
-}
 _FIXED = {"patient_id": pa.int64(), "practice": pa.string(), "cohort": pa.string(), "index_date": pa.date32()}
 _COUNTED = {"gaps": pa.uint16(), "due": pa.uint16(), "age": pa.int16(), "sex": pa.string()}
 _SHOWN = {
@@ -54,7 +47,7 @@ class SparkTables:
     def _rows(self, kind: Kind) -> pa.Table:
         if kind is Kind.RESULTS:
             names = [indicator.name for indicator in self._definition.indicators]
-            schema = {name: _TYPES[of] for name, of in RESULT_COLUMNS.items()}
+            schema = {name: RESULT_TYPES[of] for name, of in RESULT_COLUMNS.items()}
             return _rows(self._lines, RESULTS, "indicator", names, schema)
         names = [cohort.name for cohort in self._definition.cohorts]
         strata = [

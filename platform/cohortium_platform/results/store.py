@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -29,6 +29,7 @@ from sqlmodel import Session, col, select
 from cohortium_platform.database import tenant_of
 from cohortium_platform.errors import CohortiumError, Conflict
 from cohortium_platform.records.store import sha256_of
+from cohortium_platform.results.arranging import arranged, by_practice, plain
 from cohortium_platform.results.models import Evaluation, ResultFileRow
 from cohortium_plugins.model import Status
 
@@ -153,13 +154,27 @@ class ResultStore:
 
     def write(self, pack: str, kind: ResultKind, rows: pa.Table) -> tuple[str, str]:
         """Write a new file; gives its path and SHA-256."""
+        return self.write_pieces(pack, kind, rows.schema, [rows])
+
+    def write_pieces(
+        self, pack: str, kind: ResultKind, schema: pa.Schema, pieces: Iterable[pa.Table]
+    ) -> tuple[str, str]:
+        """Write a new file of rows that come in pieces, which leave no trace in it; gives its path and SHA-256."""
         relative = f"{_FOLDER}/{pack}/{kind}-{uuid4().hex}.parquet"
         path = self.path(relative)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         group = LIST_ROW_GROUP_ROWS if kind is ResultKind.LIST else ROW_GROUP_ROWS
         with path.open("xb") as file:
-            rows = rows.combine_chunks()  # how a table came in pieces leaves no trace in the file
-            pq.write_table(rows, file, row_group_size=group, compression="zstd", store_schema=False)
+            with pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer:
+                left = schema.empty_table()
+                for piece in pieces:
+                    rows = pa.concat_tables([left, piece.cast(schema)])
+                    whole = rows.num_rows - rows.num_rows % group
+                    if whole:
+                        writer.write_table(rows.slice(0, whole).combine_chunks(), row_group_size=group)
+                    left = rows.slice(whole)
+                if left.num_rows:
+                    writer.write_table(left.combine_chunks(), row_group_size=group)
             file.flush()
             os.fsync(file.fileno())
         return relative, sha256_of(path)
@@ -177,40 +192,46 @@ _COUNTS = """
     FROM results GROUP BY ALL ORDER BY practice, indicator, index_date, status, closed
 """
 
-_RESULTS = "SELECT * FROM results WHERE index_date = $index_date ORDER BY practice, patient_id, indicator"
-_HISTORY = """
-    SELECT * EXCLUDE (may_change) FROM (FROM results UNION ALL BY NAME SELECT NULL::DATE AS may_change WHERE FALSE)
-    WHERE index_date < $index_date ORDER BY practice, index_date, patient_id, indicator
-"""
-
 
 def write(store: ResultStore, evaluated: Evaluated, kept: Kept | None = None) -> WrittenResults:
     """Write an evaluation's files. Nothing counts until `commit`. The same results give the same bytes."""
-    day = {"index_date": max(evaluated.index_dates)}
-    with duckdb.connect() as connection:
-        connection.register("results", evaluated.results)
-        tables: dict[ResultKind, pa.Table] = {
-            ResultKind.RESULTS: connection.sql(_RESULTS, params=day).to_arrow_table(),
-            ResultKind.HISTORY: connection.sql(_HISTORY, params=day).to_arrow_table(),
-            ResultKind.LIST: list_table(evaluated),
-            ResultKind.COUNTS: counts_table(evaluated.results, evaluated.windowed),
-        }
+    tables = {
+        ResultKind.LIST: list_table(evaluated),
+        ResultKind.COUNTS: counts_table(evaluated.results, evaluated.windowed),
+    }
     if kept is not None:
         together = _with(tables[ResultKind.COUNTS], kept.counts)
         keys = ["practice", "indicator", "index_date", "status", "closed"]
         tables[ResultKind.COUNTS] = together.sort_by([(key, "ascending") for key in keys])
         tables[ResultKind.LIST] = sorted_list(_with(tables[ResultKind.LIST], kept.listed))
     files = {}
-    for kind, rows in tables.items():
-        counted: list[dict[str, object]] = pc.value_counts(rows.column("practice")).to_pylist()
-        by_practice = {str(item["values"]): cast("int", item["counts"]) for item in counted}
+    for kind in (ResultKind.RESULTS, ResultKind.HISTORY):
         elsewhere = kept.practices if kept is not None and kind is ResultKind.HISTORY else frozenset()
         practices = [practice for practice in evaluated.practices if practice not in elsewhere]
-        if not practices:
-            continue
-        path, sha256 = store.write(evaluated.pack, kind, rows)
-        files[kind] = (path, sha256, {practice: by_practice.get(practice, 0) for practice in practices})
+        if practices:
+            path, sha256, rows = _write_results(store, evaluated, kind)
+            files[kind] = (path, sha256, {practice: rows.get(practice, 0) for practice in practices})
+    for kind, table in tables.items():
+        counted: list[dict[str, object]] = pc.value_counts(table.column("practice")).to_pylist()
+        by = {str(item["values"]): cast("int", item["counts"]) for item in counted}
+        path, sha256 = store.write(evaluated.pack, kind, table)
+        files[kind] = (path, sha256, {practice: by.get(practice, 0) for practice in evaluated.practices})
     return WrittenResults(uuid4(), files, kept)
+
+
+def _write_results(store: ResultStore, evaluated: Evaluated, kind: ResultKind) -> tuple[str, str, Mapping[str, int]]:
+    """Write the rows of the newest index date, or of those before; gives how many each practice has."""
+    earlier, rows = kind is ResultKind.HISTORY, dict[str, int]()
+    schema = plain(evaluated.results.schema, ["may_change"] if earlier else [])
+
+    def pieces() -> Iterator[pa.Table]:
+        for practice, found in by_practice(evaluated.results):
+            piece = arranged(found, max(evaluated.index_dates), earlier=earlier).select(schema.names)
+            rows[practice] = piece.num_rows
+            yield piece
+
+    path, sha256 = store.write_pieces(evaluated.pack, kind, schema, pieces())
+    return path, sha256, rows
 
 
 def list_table(evaluated: Evaluated) -> pa.Table:
