@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not isinstance(item, pytest.Function) or item.get_closest_marker("xdist_group"):
             continue
-        fixtures = item._fixtureinfo.name2fixturedefs
+        fixtures = item._fixtureinfo.name2fixturedefs  # pytest tells scopes nowhere else
         if any(found.scope == "module" for named in fixtures.values() for found in named):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
@@ -69,7 +69,7 @@ def services(scratch: Path) -> Iterator[Services]:
 @pytest.fixture(scope="session")
 def settings(services: Services, scratch: Path) -> Settings:
     """Settings of a migrated database, with a store and a key file."""
-    FileKeyEncryption.create_file(scratch / "keys" / "key-encryption-key")
+    FileKeyEncryption.create(scratch / "keys" / "key-encryption-key")
     made = Settings(
         database_url=SecretStr(services.database_url()),
         owner_database_url=SecretStr(services.database_url("cohortium_owner")),
