@@ -69,7 +69,7 @@ def services(scratch: Path) -> Iterator[Services]:
 @pytest.fixture(scope="session")
 def settings(services: Services, scratch: Path) -> Settings:
     """Settings of a migrated database, with a store and a key file."""
-    FileKeyEncryption.create(scratch / "keys" / "key-encryption-key")
+    FileKeyEncryption.create_file(scratch / "keys" / "key-encryption-key")
     made = Settings(
         database_url=SecretStr(services.database_url()),
         owner_database_url=SecretStr(services.database_url("cohortium_owner")),

@@ -119,6 +119,7 @@ def test_rows_under_pseudonyms_become_a_parquet_file(database, settings, ready, 
     assert {"pseudonym", "sex", "stratifier:sex", "indicator:care-plan"} < set(made.column_names)
     csv = client.get("/registries/cancer-care/pseudonymised.csv").text.splitlines()
     assert len(rows) > 8
+    assert csv[0].split(",") == made.column_names
     assert [list(row.values()) for row in rows] == [line.split(",") for line in csv[1:]]
     kept = sorted(file.suffix for file in (settings.store_root / str(place.id) / "exports").iterdir())
     assert kept == [".made", ".patients"], "the exporter's rows are gone"

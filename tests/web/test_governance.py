@@ -547,8 +547,8 @@ def test_an_agreement_recorded_gives_reach_and_ended_takes_it(
 def _see_nobody_is_alone(client, taken: str) -> None:
     """In all that could tell who somebody is, each row is like 7 others or more; the page says how many are missing."""
     head, *rows = csv.reader(io.StringIO(taken))
-    assert head[1:7] == ["at-least-alike", "age", "sex", "place", "since", "tumour-site"]
-    strata = head.index("sex", 4) + 1
+    assert head[1:7] == ["at-least-alike", "age", "sex", "place", "since", "stratifier:tumour-site"]
+    strata = head.index("stratifier:sex") + 1
     assert min(Counter(tuple(row[2:strata]) for row in rows).values()) >= 8
     assert {row[1] for row in rows} == {"8"}
     assert "withheld" in taken

@@ -119,8 +119,9 @@ def alike_rows(registry: OpenedRegistry) -> AlikeRows:
 
 
 def _columns(registry: OpenedRegistry) -> list[str]:
-    strata = [stratifier.name for stratifier in registry.registered.definition.stratifiers]
-    return [*COLUMNS, *strata, *(indicator.name for indicator in registry.indicators)]
+    """Names as files of exporters have them too: a pack may have a group called "sex"."""
+    strata = [f"stratifier:{stratifier.name}" for stratifier in registry.registered.definition.stratifiers]
+    return [*COLUMNS, *strata, *(f"indicator:{indicator.name}" for indicator in registry.indicators)]
 
 
 def _everyone(registry: OpenedRegistry) -> Iterator[ListRow]:
