@@ -20,14 +20,16 @@ from typing import ClassVar, Literal, Never, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, MetaData, Table, create_engine, make_url, text
+from sqlalchemy import Engine, MetaData, Table, create_engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel
 
-from cohortium_platform.errors import BadSettings, CohortiumError, Unavailable
+from cohortium_platform.errors import BadSettings, CohortiumError, ReadOnly, Unavailable
 
 __all__ = [
     "APP_ROLE",
+    "READ_ONLY_STATE",
     "AllTenants",
     "Database",
     "Privilege",
@@ -43,6 +45,9 @@ __all__ = [
 
 APP_ROLE = "cohortium_app"
 """The role the service works as: it owns nothing, and cannot become a role that does."""
+
+READ_ONLY_STATE = "CO001"
+"""The SQLSTATE with which the database refuses a change in a tenant's read-only period."""
 
 metadata: MetaData = SQLModel.metadata
 metadata.naming_convention = {  # names that migrations can rely on
@@ -96,6 +101,9 @@ class TenantTable(SQLModel):
     travels: ClassVar[Travels]
     stays: ClassVar[Mapping[str, str]] = {}
     """Columns of a table that travels whose values stay behind, each with the reason."""
+    changes_while_read_only: ClassVar[bool] = False
+    """Whether rows change in a read-only period as well: they record reading, let people in or out, run jobs, or decide
+    about leaving. Rows of any other table do not (`portability.read_only`)."""
     privileges: ClassVar[frozenset[Privilege]] = frozenset(Privilege)
 
 
@@ -166,6 +174,7 @@ class Database:
             pool_pre_ping=True,
             connect_args={"application_name": "cohortium", "connect_timeout": 10},
         )
+        event.listen(self._engine, "handle_error", _refuse_as_read_only)
 
     @property
     def engine(self) -> Engine:
@@ -232,6 +241,16 @@ _ROLE = """
     ) AS owns
     FROM pg_roles WHERE rolname = current_user
 """
+
+
+def _refuse_as_read_only(context: ExceptionContext) -> None:
+    """Put the database's refusal in a read-only period into words, wherever a statement meets it."""
+    diagnosis = getattr(context.original_exception, "diag", None)
+    if diagnosis is not None and diagnosis.sqlstate == READ_ONLY_STATE:
+        raise ReadOnly(
+            f"Nothing can be changed {diagnosis.message_primary}.",
+            "You can read, print and fetch everything as before. Write elsewhere what is to be kept.",
+        ) from None
 
 
 _AFTERWARDS = "what is done once the transaction has ended"

@@ -92,6 +92,13 @@ class Conflict(CohortiumError):
     title = "That clashes with something"
 
 
+class ReadOnly(CohortiumError):
+    """The tenant is in a read-only period, before it leaves."""
+
+    status = 409
+    title = "Nothing can be changed now"
+
+
 class Cancelled(CohortiumError):
     """Someone asked for the work to stop, and it stopped at a safe place."""
 

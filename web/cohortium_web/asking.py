@@ -35,6 +35,7 @@ from cohortium_auth.policy import (
 from cohortium_platform.audit import Entry, Outcome, record
 from cohortium_platform.errors import CohortiumError, NotFound
 from cohortium_platform.keys import TenantKeys
+from cohortium_platform.portability.read_only import read_only_period
 from cohortium_tenants.keys import open_keys
 from cohortium_tenants.organisations import OrganisationGraph
 from cohortium_tenants.tenants import Tenant
@@ -212,6 +213,7 @@ class Asking:
             or len(roles_of(self.session, self.who.person_id, self.on)) > 1,
             can_break_glass=Action.BREAK_GLASS in self.actions,
             broken_glass=unreviewed(self.session) if Action.REVIEW_BREAK_GLASS in self.actions else (0, 0),
+            read_only=read_only_period(self.session),
             navigation=self._navigation(),
         )
 

@@ -16,6 +16,7 @@ from jinja2.nodes import Call, Const, Name
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from cohortium_platform.portability.models import ReadOnlyPeriod
 from cohortium_web import words
 from cohortium_web.browser import browser_of, site_of
 
@@ -60,6 +61,8 @@ class Frame:
     can_break_glass: bool = False
     broken_glass: tuple[int, int] = (0, 0)
     """For those who review: how many openings by break-glass wait for it, and how many of them are overdue."""
+    read_only: ReadOnlyPeriod | None = None
+    """The read-only period in which nothing can be changed."""
     navigation: tuple[NavigationItem, ...] = ()
 
 

@@ -31,6 +31,7 @@ class Approval(TenantTable, table=True):
     """
 
     __tablename__ = "approvals"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "requested_by"], ["people.tenant_id", "people.id"]),
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),
@@ -61,6 +62,7 @@ class ApprovalDecision(TenantTable, table=True):
     """What one IG officer decided on an approval, and why. Decisions are only ever added."""
 
     __tablename__ = "approval_decisions"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "approval_id"], ["approvals.tenant_id", "approvals.id"]),
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),

@@ -42,6 +42,7 @@ class BreakGlass(TenantTable, table=True):
     """
 
     __tablename__ = "break_glass"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),
         Index(None, "tenant_id", "person_id", "patient"),
@@ -65,6 +66,7 @@ class BreakGlassReview(TenantTable, table=True):
     """The review of an opening. `note` is sealed: an officer may name things in it. Reviews are only ever added."""
 
     __tablename__ = "break_glass_reviews"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "break_glass_id"], ["break_glass.tenant_id", "break_glass.id"]),
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),

@@ -21,6 +21,7 @@ class Person(TenantTable, table=True):
     """Someone who may sign in to a tenant. One who works in two tenants is two people here."""
 
     __tablename__ = "people"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = Travels.EXPORTED
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -31,6 +32,7 @@ class Membership(TenantTable, table=True):
     """A role of a person in an organisation, from a first to a last day (both included; no last day: until ended)."""
 
     __tablename__ = "memberships"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),
         Index(None, "tenant_id", "person_id"),
@@ -60,6 +62,7 @@ class SignInSession(TenantTable, table=True):
     """
 
     __tablename__ = "sign_in_sessions"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),
         ForeignKeyConstraint(["tenant_id", "membership_id"], ["memberships.tenant_id", "memberships.id"]),
@@ -98,6 +101,7 @@ class SignInAttempt(TenantTable, table=True):
     """
 
     __tablename__ = "sign_in_attempts"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (Index(None, "tenant_id", "expires"),)
     travels: ClassVar[Travels] = Travels.left("A sign-in that is under way is begun anew.")
 
@@ -112,6 +116,7 @@ class UsedToken(TenantTable, table=True):
     """The hash of a token that may be used once (`jti` and who made it), kept until it has expired."""
 
     __tablename__ = "used_tokens"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (Index(None, "tenant_id", "expires"),)
     travels: ClassVar[Travels] = Travels.left("Tokens are for this installation's addresses.")
 

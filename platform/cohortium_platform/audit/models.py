@@ -46,6 +46,7 @@ class AuditEntry(TenantTable, table=True):
     """One entry; `audit.service.Entry` says what each column means. A trigger gives the ticket (`functions`)."""
 
     __tablename__ = "audit_entries"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         Index(None, "tenant_id", "ticket", unique=True),
         Index(None, "tenant_id", "at", "ticket"),
@@ -80,6 +81,7 @@ class AuditVoid(TenantTable, table=True):
     """A ticket whose entry was never committed, and why: its transaction rolled back."""
 
     __tablename__ = "audit_voids"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = Travels.EXPORTED
     privileges: ClassVar[frozenset[Privilege]] = _INSERT_ONLY
 
@@ -92,6 +94,7 @@ class AuditLeaf(TenantTable, table=True):
     """An entry's place in the tree, from 0 on without a gap, and the hash of its bytes when it was placed."""
 
     __tablename__ = "audit_leaves"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (Index(None, "tenant_id", "ticket", unique=True),)
     travels: ClassVar[Travels] = Travels.EXPORTED
     privileges: ClassVar[frozenset[Privilege]] = _INSERT_ONLY
@@ -107,6 +110,7 @@ class AuditNode(TenantTable, table=True):
     """The hash of a complete subtree of 256**level leaves, so that a proof reads hundreds of hashes and not all."""
 
     __tablename__ = "audit_nodes"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = Travels.DERIVED
     privileges: ClassVar[frozenset[Privilege]] = _INSERT_ONLY
 
@@ -121,6 +125,7 @@ class AuditPatient(TenantTable, table=True):
     """
 
     __tablename__ = "audit_patients"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = Travels.DERIVED
     privileges: ClassVar[frozenset[Privilege]] = _INSERT_ONLY
 
@@ -132,6 +137,7 @@ class AuditHead(TenantTable, table=True):
     """A signed checkpoint as it was issued, and the frontier of its tree, from which the next one is worked out."""
 
     __tablename__ = "audit_heads"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = Travels.EXPORTED
     privileges: ClassVar[frozenset[Privilege]] = _INSERT_ONLY
 
@@ -148,6 +154,7 @@ class OpenTicket(TenantTable, table=True):
     """
 
     __tablename__ = "audit_open_tickets"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = _NOTES
 
     ticket: int = Field(primary_key=True, sa_type=BigInteger)
@@ -160,6 +167,7 @@ class Sequencer(TenantTable, table=True):
     """How far the sequencer has come, in tickets and in places, and the start of the server it last worked on."""
 
     __tablename__ = "audit_sequencers"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = _NOTES
     privileges: ClassVar[frozenset[Privilege]] = frozenset({Privilege.SELECT, Privilege.INSERT, Privilege.UPDATE})
 

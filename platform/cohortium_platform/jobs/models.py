@@ -36,6 +36,7 @@ class Job(TenantTable, table=True):
     """
 
     __tablename__ = "jobs"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         Index(None, "tenant_id", "created"),
         Index("ix_jobs_active", "tenant_id", "state", postgresql_where=text(_ACTIVE)),

@@ -9,16 +9,43 @@ from __future__ import annotations
 import importlib
 from collections.abc import Collection
 
-from cohortium_platform.database import APP_ROLE, Privilege, ServiceTable, TenantTable, service_tables, tenant_tables
+from cohortium_platform.database import (
+    APP_ROLE,
+    READ_ONLY_STATE,
+    Privilege,
+    ServiceTable,
+    TenantTable,
+    service_tables,
+    tenant_tables,
+)
 from cohortium_platform.layers import modules_named
 
-__all__ = ["CURRENT_TENANT", "import_models", "protection_of", "protection_statements"]
+__all__ = ["CURRENT_TENANT", "READ_ONLY_FUNCTION", "import_models", "protection_of", "protection_statements"]
 
 CURRENT_TENANT = "nullif(current_setting('app.tenant', true), '')::uuid"
 """The transaction's tenant, or NULL. After a transaction that named one, PostgreSQL gives '' where it gave NULL before:
 both mean that there is none."""
 
 _OWN = f"tenant_id = {CURRENT_TENANT}"
+
+READ_ONLY_FUNCTION = f"""
+    CREATE FUNCTION refuse_while_read_only() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        since timestamptz;
+        why text;
+    BEGIN
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('writing ' || {CURRENT_TENANT}, 0));
+        SELECT began, reason INTO since, why FROM public.read_only_periods WHERE {_OWN} AND ended IS NULL;
+        IF FOUND THEN
+            RAISE EXCEPTION 'since % (%)',
+                to_char(since AT TIME ZONE 'Europe/London', 'FMDD FMMonth YYYY, HH24:MI'), why
+                USING ERRCODE = '{READ_ONLY_STATE}';
+        END IF;
+        RETURN NULL;
+    END $$
+"""  # noqa: S608 - no value of anyone's is in it
+"""What refuses a change of a tenant in a read-only period. The shared lock keeps a period from beginning while a
+transaction that has changed something is not at its end."""
 
 
 def import_models() -> None:
@@ -31,7 +58,13 @@ def protection_of(table: str) -> list[str]:
     """The statements that belong to a table of the metadata, right after it is made."""
     models: dict[str, type[TenantTable | ServiceTable]] = {**tenant_tables(), **service_tables()}
     model = models[table]
-    return protection_statements(table, model.privileges, of_tenants=issubclass(model, TenantTable))
+    statements = protection_statements(table, model.privileges, of_tenants=issubclass(model, TenantTable))
+    if issubclass(model, TenantTable) and not model.changes_while_read_only:
+        statements.append(
+            f'CREATE TRIGGER read_only BEFORE INSERT OR UPDATE OR DELETE ON "{table}"'
+            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only()"
+        )
+    return statements
 
 
 def protection_statements(table: str, privileges: Collection[Privilege], *, of_tenants: bool) -> list[str]:

@@ -17,6 +17,7 @@ class StoredKey(TenantTable, table=True):
     """One wrapped key of a tenant: `sealed` opens only with the key-encryption key that `key_id` names."""
 
     __tablename__ = "tenant_keys"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = Travels.left("A tenant gets new keys where it goes; these are destroyed at exit.")
 
     purpose: str = Field(primary_key=True)

@@ -118,6 +118,7 @@ class IncidentReport(TenantTable, table=True):
     """
 
     __tablename__ = "incident_reports"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (Index(None, "tenant_id", "pack", "asked"),)
     travels: ClassVar[Travels] = Travels.EXPORTED
 

@@ -13,6 +13,7 @@ from cohortium_auth.ig_settings import LIMITS, change_ig_settings, read_ig_setti
 from cohortium_platform.audit import Entry, record
 from cohortium_platform.errors import BadInput
 from cohortium_platform.jobs import JobQueue, JobState, enqueue, find_job, load_kinds, run_job
+from cohortium_platform.portability.read_only import begin_read_only, end_read_only
 from cohortium_plugins.model import Parameter, Scalar
 from cohortium_tenants.packs import (
     REFRESH,
@@ -220,3 +221,23 @@ def parse_day(text: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError as wrong:
         raise BadInput(f"{text} is not a day.", "Write YYYY-MM-DD, such as 2025-11-30.") from wrong
+
+
+@app.command("read-only")
+def read_only(
+    slug: Slug,
+    *,
+    reason: Annotated[str, typer.Option(help="Why: it stands on every page.")] = "",
+    end: Annotated[bool, typer.Option("--end", help="End the period instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a period in which everything can be read and nothing changed, such as before leaving; or end it."""
+    output = Output(as_json=as_json)
+    with open_place() as place, place.database.tenant(place.tenant(slug).id) as session:
+        period = (
+            end_read_only(session, by=operator()) if end else begin_read_only(session, reason=reason, by=operator())
+        )
+        detail = {"read_only": not end, "reason": period.reason}
+        record(session, Entry(action="manage-tenant", resource="read-only-period", actor=operator(), detail=detail))
+    output.say(f"{slug} can be changed again." if end else f"{slug} is read-only: {period.reason}.")
+    output.document({"tenant": slug, "began": period.began, "reason": period.reason, "ended": period.ended})

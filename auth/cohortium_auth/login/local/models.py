@@ -21,6 +21,7 @@ class LocalAccount(TenantTable, table=True):
     """
 
     __tablename__ = "local_accounts"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),
         UniqueConstraint("tenant_id", "name"),

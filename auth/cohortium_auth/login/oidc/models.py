@@ -24,6 +24,7 @@ class SignInProvider(TenantTable, table=True):
     """
 
     __tablename__ = "sign_in_providers"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)
     travels: ClassVar[Travels] = _STAYS
 
@@ -52,6 +53,7 @@ class ProviderLink(TenantTable, table=True):
     """
 
     __tablename__ = "provider_links"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "provider_id"], ["sign_in_providers.tenant_id", "sign_in_providers.id"]),
         ForeignKeyConstraint(["tenant_id", "person_id"], ["people.tenant_id", "people.id"]),

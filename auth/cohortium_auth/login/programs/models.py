@@ -21,6 +21,7 @@ class Program(TenantTable, table=True):
     """
 
     __tablename__ = "programs"
+    changes_while_read_only: ClassVar[bool] = True
     travels: ClassVar[Travels] = Travels.left("A program is registered anew at the address where the tenant goes.")
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)

@@ -7,7 +7,7 @@ it is frozen, and a change of a model comes with a revision of its own.
 from alembic import op
 
 from cohortium_platform.database import metadata
-from cohortium_platform.migrations.protection import import_models, protection_of
+from cohortium_platform.migrations.protection import READ_ONLY_FUNCTION, import_models, protection_of
 
 revision = "0001"
 down_revision = None
@@ -17,6 +17,7 @@ def upgrade() -> None:
     """Make everything."""
     import_models()
     metadata.create_all(op.get_bind(), checkfirst=False)
+    op.execute(READ_ONLY_FUNCTION)
     for table in metadata.sorted_tables:
         for statement in protection_of(table.name):
             op.execute(statement)
@@ -26,3 +27,4 @@ def downgrade() -> None:
     """Remove everything."""
     import_models()
     metadata.drop_all(op.get_bind(), checkfirst=False)
+    op.execute("DROP FUNCTION refuse_while_read_only()")

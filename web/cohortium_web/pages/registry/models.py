@@ -18,6 +18,7 @@ class KeptSearch(TenantTable, table=True):
     """What somebody searched a list for, sealed under the tenant's key, for their session alone."""
 
     __tablename__ = "kept_searches"
+    changes_while_read_only: ClassVar[bool] = True
     __table_args__ = (
         ForeignKeyConstraint(
             ["tenant_id", "session"],
