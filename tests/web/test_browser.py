@@ -19,6 +19,7 @@ from cohortium_auth.login.local import TotpSecret, add_account
 from cohortium_auth.login.local.totp import STEP_SECONDS, code_at
 from cohortium_auth.login.oidc import Kind, NewProvider, add_provider
 from cohortium_platform.jobs import Job, JobState, load_kinds, run_job
+from cohortium_platform.portability.read_only import begin_read_only, end_read_only
 from cohortium_web.app import create_app
 from cohortium_web.templating import STATIC
 
@@ -356,3 +357,17 @@ def test_one_can_look_at_the_password_one_types(open_page, registry_place) -> No
     plain = open_page(javascript=False)
     plain.goto(f"/sign-in/to/{registry_place.slug}")
     assert plain.get_by_role("button", name="Show password").count() == 0
+
+
+def test_a_read_only_period_stands_on_every_page(sign_in_as, registry_place, database) -> None:
+    with database.tenant(registry_place.id) as session:
+        begin_read_only(session, reason="North London leaves on 31 March", by="test")
+    try:
+        for viewport, name in ((DESKTOP, "wide"), (PHONE, "narrow")):
+            page = sign_in_as((Role.CLINICIAN, PCN), name=f"Dr Still {name}", viewport=viewport)
+            page.goto("/registries/cancer-care/")
+            page.get_by_text("North London leaves on 31 March").wait_for()
+            check(page, f"read-only-{name}")
+    finally:
+        with database.tenant(registry_place.id) as session:
+            end_read_only(session, by="test")
