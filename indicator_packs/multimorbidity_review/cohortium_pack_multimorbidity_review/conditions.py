@@ -28,13 +28,15 @@ from cohortium_plugins.language import (
     minimum_of,
     months,
     named,
+    otherwise,
     patient,
     value,
     when,
 )
 
 __all__ = [
-    "CANCER_START", "COUNTED", "DEPRESSION_START", "SHOWN", "Condition", "bmi_values", "by_name", "earliest_since",
+    "CANCER_START", "COUNTED", "DEPRESSION_START", "SHOWN", "Condition", "bmi_values", "by_name",
+    "depression_episodes", "earliest_since",
 ]  # fmt: skip
 
 CANCER_START = date(2003, 4, 1)
@@ -163,10 +165,12 @@ chronic_kidney_disease = Condition(
 copd = _unresolved("copd", "COPD")
 dementia = _ever("dementia", "Dementia")
 
+depression_episodes = _first_or_new(events("depression")).on_or_after(DEPRESSION_START)
+"""Entries of depression that QOF counts."""
 depression = _unresolved(
     "depression",
     "Depression",
-    of=_first_or_new(events("depression")).on_or_after(DEPRESSION_START),
+    of=depression_episodes,
     more=", counting first and new episodes from 1 April 2006 on",
 )
 
@@ -210,8 +214,8 @@ osteoporosis = Condition(
     maximum_of(
         _osteoporosis.earliest().date,
         case(
-            when(_between_50_and_74).then(_fractures_at_50.earliest().date),
-            when(patient.age >= SEVENTY_FIVE).then(_fractures_at_75.earliest().date),
+            when(patient.age < SEVENTY_FIVE).then(_fractures_at_50.earliest().date),
+            otherwise(_fractures_at_75.earliest().date),
         ),
     ),
     _osteoporosis.latest(),

@@ -55,7 +55,7 @@ smoking = Indicator(
     ),
     group=GROUP,
     cohort=multimorbidity,
-    met=_status.exists & _status_in_date & (~_smoker | in_date(_advice.date, YEAR)),
+    met=_status_in_date & (~_smoker | in_date(_advice.date, YEAR)),
     due=_smoking_due,
     renews=_smoking_due,
     evidence=[_status, _advice],

@@ -47,7 +47,7 @@ carer_status = Indicator(
 
 NOT_STATED = "Z"
 _group, _language = events("ethnicity").latest(), events("preferred-language").latest()
-_known = patient.ethnicity.is_known & (patient.ethnicity != NOT_STATED)
+_known = patient.ethnicity != NOT_STATED
 
 ethnicity_and_language = Indicator(
     "ethnicity-and-language",

@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cohortium_pack_multimorbidity_review.conditions import CANCER_START, DEPRESSION_START, Condition, by_name
+from cohortium_pack_multimorbidity_review.conditions import (
+    CANCER_START,
+    DEPRESSION_START,
+    Condition,
+    by_name,
+    depression_episodes,
+)
 from cohortium_plugins.authoring import Reference, reason
-from cohortium_plugins.language import BoolSeries, Frame, NumberSeries, count_true, events, named, patient
+from cohortium_plugins.language import BoolSeries, Frame, NumberSeries, all_of, count_true, events, named, patient
 from cohortium_plugins.model import definition
 
 __all__ = ["QOF_REGISTERS", "Register", "two_registers"]
@@ -49,23 +55,24 @@ def _plain(name: str, *codelists: str) -> Register:
 
 
 def _ended(found: Frame, resolved: Frame) -> BoolSeries:
-    """Tell whether a resolved code is not earlier than the latest diagnosis; false without either."""
-    return found.exists & resolved.exists & (resolved.latest().date >= found.latest().date)
+    """Tell whether a resolved code is not earlier than the latest diagnosis. Without a diagnosis, an empty list of
+    resolved codes leaves nothing undecided.
+    """
+    return found.exists & (resolved.latest().date >= found.latest().date)
 
 
 def _resolvable(name: str, age: int = 0, *, drug: bool = False) -> Register:
     """A register that a later resolved code ends; with `drug`, so does a drug not issued lately."""
     (condition,) = by_name(name)
     found, resolved = events(name), events(f"{name}-resolved")
-    ended = _ended(found, resolved)
-    undrugged = found.exists & ~ended & ~condition.present if drug else None
-    return Register(condition, found.exists, age, ended, undrugged)
+    unresolved = ~resolved.exists | (found.latest().date > resolved.latest().date)
+    undrugged = all_of(found.exists, unresolved, ~condition.present) if drug else None
+    return Register(condition, found.exists, age, _ended(found, resolved), undrugged)
 
 
 (_cancer,) = by_name("cancer")
 (_depression,) = by_name("depression")
 _tumour, _low = events("cancer-diagnosis"), events("depression")
-_since_2006 = _low.on_or_after(DEPRESSION_START)
 
 QOF_REGISTERS: Sequence[Register] = (
     _resolvable("asthma", FROM_6, drug=True),
@@ -83,8 +90,8 @@ QOF_REGISTERS: Sequence[Register] = (
         _depression,
         _low.exists,
         FROM_18,
-        resolved=_ended(_since_2006, events("depression-resolved")),
-        early=_low.exists & ~_since_2006.exists,
+        resolved=_ended(depression_episodes, events("depression-resolved")),
+        early=_low.exists & ~_low.on_or_after(DEPRESSION_START).exists,
     ),
     _resolvable("diabetes", FROM_17),
     _resolvable("epilepsy", FROM_18, drug=True),
@@ -117,7 +124,7 @@ def two_registers(counted: NumberSeries, minimum: NumberSeries) -> definition.Re
             reason(
                 "conditions-beside-qof",
                 "Has conditions that count here and have no register in QOF",
-                (counted >= minimum) & (on < minimum),
+                counted >= minimum,
             ),
             reason(
                 "no-recent-drug",
