@@ -123,3 +123,24 @@ def test_a_pack_is_built_the_same_twice_and_signed(run, folder, tmp_path):
     run("sign", "one.pack", "--key", "acme.key.pub", code=1)
     assert run("diff", "one.pack", folder).strip() == "Nothing has changed."
     assert run("check", "one.pack", "--json")["definition_hash"] == built["definition_hash"]
+
+
+def test_a_file_runs_its_own_golden_patients_from_the_file_alone(run, folder, tmp_path):
+    wrong = edited(folder, tmp_path / "wrong", "golden/blood-pressure-taken.toml", '"not_applicable"', '"met"')
+    run("build", folder, "-o", "right.pack")
+    run("build", wrong, "-o", "wrong.pack")
+    run("keygen", "acme.key")
+    run("sign", "right.pack", "--key", "acme.key")
+    name = module(folder).name
+    for below in (folder, wrong):
+        shutil.rmtree(below)
+    for loaded in [each for each in sys.modules if each.partition(".")[0] == name]:
+        del sys.modules[loaded]
+    tried = run("test", "right.pack", "--json")
+    assert (tried["pack"], tried["cases"], tried["differences"]) == (folder.name, 7, [])
+    said = run("test", "wrong.pack", code=1)
+    assert "blood-pressure-taken.toml: no member [2025-06-30], on DuckDB" in said
+    assert "why: It is for the registry's people alone." in said
+    assert "blood-pressure-taken: status: expected met, got not_applicable" in said
+    assert {each["patient"] for each in run("test", "wrong.pack", "--json", code=1)["differences"]} == {"no member"}
+    assert not [each for each in sys.modules if each.partition(".")[0] == name], "nothing but the file was read"
