@@ -16,11 +16,17 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Export", "ExportLevel", "Exporter"]
+__all__ = ["HIDDEN", "Export", "ExportLevel", "Exporter"]
+
+HIDDEN = "*"
+"""What stands in a file for a figure that may not be shown. It is never nought."""
 
 
 class ExportLevel(enum.StrEnum):
-    """How near to a person an exporter's rows come. Both are given out under an approval of that level only."""
+    """How near to a person an exporter's rows come. Each is given out under an approval of that level only."""
+
+    AGGREGATE = "aggregate"
+    """Counts as pages publish them: suppressed, rounded, with `HIDDEN` for what may not be shown."""
 
     PSEUDONYMISED = "pseudonymised"
     """Pseudonyms of the approval's own, ages in bands, months for days, places for practices, and coarser where too few
@@ -35,7 +41,8 @@ class Export:
 
     `rows` is a Parquet file of text columns, one row a member, in the order of its first column; what is unknown is the
     empty text. `columns` names them in their order, with what each is called on pages: who it is, then the registry's
-    stratifiers, then its indicators with their statuses.
+    stratifiers, then its indicators with their statuses. Of suppressed counts a row is an indicator, level and
+    organisation (`code` is empty for what stands below a table), with the cells of its page.
     """
 
     registry: str

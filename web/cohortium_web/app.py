@@ -22,6 +22,7 @@ from cohortium_web.middleware import wrap
 from cohortium_web.pages.aggregates import routes as aggregates
 from cohortium_web.pages.appointments import routes as appointments
 from cohortium_web.pages.break_glass import routes as break_glass
+from cohortium_web.pages.exports import counts as exported_counts
 from cohortium_web.pages.exports import routes as exports
 from cohortium_web.pages.governance import (
     approvals,
@@ -98,6 +99,7 @@ _ROUTED = (
     reconciliation,
     pseudonymised,
     exports,
+    exported_counts,
     aggregates,
     patient,
     reviews,

@@ -15,13 +15,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from cohortium_platform.spreadsheets import plain_cell
+from cohortium_plugins.exporting import HIDDEN
 from cohortium_web.words import day, moment
 
-__all__ = ["HIDDEN", "Cell", "Column", "Table", "as_csv", "as_json", "plain_cell"]
+__all__ = ["Cell", "Column", "Table", "as_csv", "as_json"]
 
-HIDDEN = "*"
-"""What stands in a file for a figure that may not be shown."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ORDERS = {"ascending": "descending", "descending": "ascending"}
 
 Value = str | int | float | date | datetime | None
@@ -173,11 +172,6 @@ def _file(table: Table) -> str:
 
 def _as_json(value: Value) -> object:
     return value.isoformat() if isinstance(value, date | datetime) else value
-
-
-def plain_cell(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _key(value: Value) -> tuple[int, float, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cohortium_platform.exporting.counts import CountsCsvExporter, FhirSummaryExporter
 from cohortium_platform.exporting.parquet import ParquetExporter
 from cohortium_plugins.exporting import Exporter
 from cohortium_plugins.hookspecs import hookimpl
@@ -13,5 +14,5 @@ __all__ = ["exporters"]
 
 @hookimpl
 def exporters() -> Sequence[Exporter]:
-    """Give the exporter of Parquet files."""
-    return [ParquetExporter()]
+    """Give the exporters of rows as Parquet, and of suppressed counts as CSV and FHIR."""
+    return [ParquetExporter(), CountsCsvExporter(), FhirSummaryExporter()]

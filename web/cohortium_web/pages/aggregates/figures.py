@@ -17,7 +17,7 @@ from cohortium_web.pages.aggregates.family import NOT_KNOWN, Family
 from cohortium_web.tables import Cell, Column, Table
 from cohortium_web.words import STATUSES, day
 
-__all__ = ["LEVELS", "Wanted", "by_month", "by_organisation", "by_stratifier"]
+__all__ = ["LEVELS", "Wanted", "by_month", "by_organisation", "by_stratifier", "organisations_in_order"]
 
 LEVELS: Mapping[Level, str] = {
     Level.PRACTICE: "Practice",
@@ -53,6 +53,11 @@ class Wanted:
         }
 
 
+def organisations_in_order(family: Family, level: Level, when: date) -> Sequence[str]:
+    """The organisations of a table in the order of its rows: by name."""
+    return sorted(family.organisations(level, when), key=lambda code: (family.asking.name_of(code), code))
+
+
 def by_organisation(family: Family, wanted: Wanted, month: Month) -> Table:
     """One row an organisation. Below them what is counted at no single one of them, and everything."""
     names = family.organisations(wanted.level, wanted.month)
@@ -65,7 +70,7 @@ def by_organisation(family: Family, wanted: Wanted, month: Month) -> Table:
         (Column("organisation", LEVELS[wanted.level]), *_FIGURES),
         [
             [_organisation(family, wanted, code), *_cells(rows[code])]
-            for code in sorted(rows, key=lambda code: (family.asking.name_of(code), code))
+            for code in organisations_in_order(family, wanted.level, wanted.month)
         ],
         "No organisation of this kind has practices in your reach.",
         has_json=True,
@@ -84,7 +89,7 @@ def by_stratifier(family: Family, wanted: Wanted, month: Month, made: Stratified
     names = family.organisations(wanted.level, wanted.month)
     rows: list[list[Cell]] = []
     shown: list[Figures] = []
-    for code in sorted(names, key=lambda code: (family.asking.name_of(code), code)):
+    for code in organisations_in_order(family, wanted.level, wanted.month):
         found = {
             tuple(label[value] for label, value in zip(labels, key, strict=True)): made.figures(names[code], key)
             for key in product(*labels)

@@ -6,7 +6,6 @@ asked may fetch the file for a day, as long as that same approval gives them eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -15,21 +14,11 @@ from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
 from cohortium_auth.policy import Action
-from cohortium_platform.errors import BadInput, CohortiumError, NotFound
-from cohortium_platform.jobs import JobState
-from cohortium_plugins.exporting import Exporter, ExportLevel
-from cohortium_plugins.installed import installed_exporters
-from cohortium_tenants.exports import (
-    ExportFiles,
-    ExportRegistry,
-    Part,
-    ask_for_export,
-    asked_of,
-    exports_of,
-    find_export,
-)
+from cohortium_plugins.exporting import ExportLevel
+from cohortium_tenants.exports import ExportRegistry, ask_for_export
 from cohortium_web.asking import Asking
 from cohortium_web.pages.exports.rows import rows_of
+from cohortium_web.pages.exports.serving import approval_of, chosen, fetch, files_of, page_of_files, record_patients
 from cohortium_web.pages.registry.opened import open_registry
 from cohortium_web.requiring import requires
 
@@ -40,7 +29,6 @@ router = APIRouter(prefix="/registries/{pack}/exports")
 Pseudonymised = Annotated[Asking, requires(Action.EXPORT_PSEUDONYMISED)]
 Identifiable = Annotated[Asking, requires(Action.EXPORT_IDENTIFIABLE)]
 Chosen = Annotated[str, Form()]
-_AT_ONCE = 2_000
 
 
 @router.get("/pseudonymised/")
@@ -81,19 +69,13 @@ def fetch_identifiable(asking: Identifiable, pack: str, export: UUID) -> Respons
 
 def _show(asking: Asking, pack: str, level: ExportLevel) -> Response:
     registry = open_registry(asking, pack)
-    jobs = exports_of(asking.session, str(asking.who.person_id), pack, level)
     asking.record(f"registry/{pack}/exports", practices=registry.results.practices, detail={"shown": "exporters"})
-    titles = {each.name: each.title for each in _exporters(level)}
-    made = [(asked.export, titles.get(asked.exporter, asked.exporter), job) for job in jobs if (asked := asked_of(job))]
-    return asking.page(
-        "exports/exports.html", title=registry.title, level=level.value, exporters=titles, made=made, pack=pack
-    )
+    return page_of_files(asking, registry.title, pack, level, at=f"/registries/{pack}/exports/{level}/")
 
 
 def _ask(asking: Asking, pack: str, level: ExportLevel, name: str) -> Response:
-    registry, approval = open_registry(asking, pack), _approval(asking)
-    if name not in {each.name for each in _exporters(level)}:
-        raise BadInput("There is no such exporter.", "Choose one from the list.")
+    registry, approval = open_registry(asking, pack), approval_of(asking)
+    chosen(level, name)
     rows, evaluation = rows_of(registry, level, approval), registry.results.evaluation
     practices = sorted(registry.results.practices)
     wanted = ExportRegistry(
@@ -111,49 +93,13 @@ def _ask(asking: Asking, pack: str, level: ExportLevel, name: str) -> Response:
         titles=dict(rows.titles),
         actor=str(asking.who.person_id),
     )
-    ask_for_export(asking.session, asking.site.queue, _files(asking), wanted, rows=rows.columns, patients=rows.patients)
+    ask_for_export(
+        asking.session, asking.site.queue, files_of(asking), wanted, rows=rows.columns, patients=rows.patients
+    )
     detail = {"exporter": name, "level": level.value, "rows": len(rows.patients)}
-    _record(asking, wanted, rows.patients, detail)
+    record_patients(asking, wanted, rows.patients, detail, resource=f"registry/{pack}")
     return RedirectResponse(f"/registries/{pack}/exports/{level}/", HTTPStatus.SEE_OTHER)
 
 
 def _fetch(asking: Asking, pack: str, level: ExportLevel, export: UUID) -> Response:
-    job = find_export(asking.session, str(asking.who.person_id), pack, level, export)
-    asked, exporter = asked_of(job), installed_exporters().get(asked_of(job).exporter)
-    if asked.approval != _approval(asking) or not asking.practices.issuperset(asked.practices):
-        asking.refuse(f"registry/{pack}/export/{export}")
-    if job.state != JobState.SUCCEEDED or exporter is None:
-        raise NotFound("This file is not there.", "Look at the page whether it is still being made.")
-    files = _files(asking)
-    made, patients = files.open(export, Part.MADE), memoryview(files.open(export, Part.PATIENTS)).cast("q")
-    detail = {"exporter": asked.exporter, "level": level.value, "fetched": len(patients)}
-    _record(asking, asked, patients.tolist(), detail)
-    name = f"{pack}-{asked.index_date}-{level}{exporter.suffix}"
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(made, media_type=exporter.media_type, headers=headers)
-
-
-def _record(asking: Asking, export: ExportRegistry, patients: Sequence[int], detail: Mapping[str, str | int]) -> None:
-    """One entry for so many patients: whoever asks who was shown a row of theirs is told of this one."""
-    for some in [patients[at : at + _AT_ONCE] for at in range(0, len(patients), _AT_ONCE)] or [[]]:
-        asking.record(
-            f"registry/{export.registry}/export/{export.export}",
-            practices=export.practices,
-            patients=some,
-            detail=detail,
-        )
-
-
-def _exporters(level: ExportLevel) -> list[Exporter]:
-    return sorted((each for each in installed_exporters().values() if each.level is level), key=lambda each: each.title)
-
-
-def _approval(asking: Asking) -> UUID:
-    """The approval that the decision relied on. Raises `CohortiumError` where a policy demanded none."""
-    if asking.decision.approval is None:
-        raise CohortiumError("Rows would be taken under no approval.", "The policy must demand one.")
-    return asking.decision.approval
-
-
-def _files(asking: Asking) -> ExportFiles:
-    return ExportFiles(asking.site.settings.store_root, asking.keys)
+    return fetch(asking, pack, level, export, resource=f"registry/{pack}")

@@ -22,13 +22,13 @@ from cohortium_auth.policy import Action
 from cohortium_platform.errors import CohortiumError
 from cohortium_platform.keys import TenantKeys
 from cohortium_platform.results import ListQuery, ListRow
+from cohortium_platform.spreadsheets import plain_cell
 from cohortium_platform.statistics import made_alike
 from cohortium_plugins.model import Status
 from cohortium_web.asking import Asking
 from cohortium_web.pages.pseudonymised.identifying import COLUMNS, WITHHELD, Identifying, in_words, steps
 from cohortium_web.pages.registry.opened import OpenedRegistry, open_registry
 from cohortium_web.requiring import requires
-from cohortium_web.tables import plain_cell
 
 __all__ = ["AlikeRows", "alike_rows", "pseudonym_of", "router"]
 

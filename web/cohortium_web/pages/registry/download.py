@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
+from cohortium_platform.spreadsheets import plain_cell
 from cohortium_plugins.model import Status
 from cohortium_web.pages.registry.lists import ListedPage
-from cohortium_web.tables import plain_cell
 
 __all__ = ["COLUMNS", "as_csv"]
 
