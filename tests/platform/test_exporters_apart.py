@@ -109,7 +109,7 @@ def write(folder: Path, registry: str, *, limits: ApartLimits = EXPORTING, waiti
 
 @pytest.mark.usefixtures("foreign")
 def test_it_is_found_beside_ours_and_writes_in_a_process_of_its_own(tmp_path, monkeypatch):
-    assert list(installed_exporters()) == ["foreign", "parquet"]
+    assert list(installed_exporters()) == ["counts-csv", "fhir-summary", "foreign", "parquet"]
     said = write(tmp_path, "well").read_text()
     assert said.startswith("half of it and the rest, by ")
     assert int(said.rpartition(" ")[2]) != os.getpid()
