@@ -88,7 +88,8 @@ def test_a_lost_store_is_restored_and_what_the_backup_lacks_is_named(run, make_r
 
     _see_what_the_backup_lacks(run, tenant, settings)
     with database.tenant(tenant.id) as session:
-        entries = session.exec(select(AuditEntry).where(AuditEntry.resource == "files")).all()
+        of_files = select(AuditEntry).where(AuditEntry.resource == "files").order_by(AuditEntry.ticket)
+        entries = session.exec(of_files).all()
     assert [entry.action for entry in entries] == ["back-up", "restore", "back-up", "restore"]
     assert {entry.actor.partition(":")[0] for entry in entries} == {"operator"}
 
