@@ -201,6 +201,7 @@ def test_the_command(tenant, database, settings, services, tmp_path, monkeypatch
     ended = runner.invoke(commands, ["tenant", "read-only", tenant.slug, "--end"])
     assert ended.exit_code == 0, ended.output
     with database.tenant(tenant.id) as session:
-        entries = session.exec(select(AuditEntry).where(AuditEntry.resource == "read-only-period")).all()
+        of_periods = select(AuditEntry).where(AuditEntry.resource == "read-only-period").order_by(AuditEntry.ticket)
+        entries = session.exec(of_periods).all()
     assert [entry.detail["read_only"] for entry in entries] == [True, False]
     assert unescape(ended.output).strip().endswith("can be changed again.")
